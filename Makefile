@@ -1,0 +1,61 @@
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+VENV := .venv
+PY := $(VENV)/bin/python
+# Commands the tests start; each comes from the Debian package of the same name.
+TEST_COMMANDS := chromium
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench fetch clean test-commands
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.base
+
+run: $(VENV)/.base ## install, migrate, fetch models, make the first admin, serve on HOST:PORT (127.0.0.1:8000)
+	@$(PY) manage.py fetch_models
+	@$(PY) manage.py migrate --verbosity 0
+	@$(PY) manage.py ensure_superuser
+	@echo "Open http://$(HOST):$(PORT)/"
+	@exec $(VENV)/bin/daphne -b $(HOST) -p $(PORT) rtcproject.asgi:application
+
+test: $(VENV)/.dev test-commands fetch ## install what the tests need and run them (ARGS="-k echo" to choose)
+	$(PY) -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## lint, format, types, Django's checks, missing migrations
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(PY) manage.py check
+	$(PY) manage.py makemigrations --check --dry-run
+
+bench: $(VENV)/.dev fetch ## compare CPU and delay with a bare aiortc echo
+	$(PY) -m benchmarks $(ARGS)
+
+fetch: $(VENV)/.base ## fetch the model weights
+	@$(PY) manage.py fetch_models
+
+clean: ## remove the virtual environment and caches (var/, with the database, stays)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+test-commands:
+	@missing=""; for name in $(TEST_COMMANDS); do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo"; else \
+		echo "The tests need$$missing. Install with: sudo apt-get install$$missing" >&2; exit 1; fi; \
+	echo "installing$$missing"; \
+	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null

@@ -1,0 +1,132 @@
+"""Open N sessions that send ready Opus packets and only count what comes back: cheap, so that the server is the limit.
+
+python -m benchmarks.clients.load_client URL SESSIONS quiet|voice
+
+Prints "ready" when every session is connected, goes on until a line is read, then prints one JSON object.
+"""
+
+import asyncio
+import fractions
+import json
+import sys
+import time
+import uuid
+from typing import Any
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from benchmarks.json_http import post_json
+
+RATE = 48000
+FRAME = 960
+FRAME_SECONDS = FRAME / RATE
+LOOP_SECONDS = 10
+BETWEEN_OFFERS = 0.25
+
+
+def quiet_room() -> np.ndarray:
+    return np.random.default_rng(1).normal(0, 10 ** (-60 / 20), RATE * LOOP_SECONDS)
+
+
+def voice() -> np.ndarray:
+    """Harmonics of 120 Hz that come and go four times a second: to Opus much like speech."""
+    t = np.arange(RATE * LOOP_SECONDS) / RATE
+    harmonics = sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 25))
+    return 0.15 * harmonics * (0.55 + 0.45 * np.sin(2 * np.pi * 4 * t)) + quiet_room()
+
+
+def encode(samples: np.ndarray) -> list[bytes]:
+    """Mono, 32 kb/s, as browsers send a microphone."""
+    codec = av.CodecContext.create("libopus", "w")
+    codec.sample_rate, codec.format, codec.layout, codec.bit_rate = RATE, "s16", "mono", 32000
+    codec.options = {"application": "voip"}
+    packets = []
+    for start in range(0, len(samples), FRAME):
+        pcm = (samples[start : start + FRAME].clip(-1, 1) * 32767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = RATE, start
+        packets += [bytes(packet) for packet in codec.encode(frame)]
+    return packets
+
+
+class PacketTrack(MediaStreamTrack):
+    kind = "audio"
+
+    def __init__(self, packets: list[bytes]) -> None:
+        super().__init__()
+        self.packets = packets
+        self.sent = 0
+        self.started: float | None = None
+        self.worst_lateness = 0.0
+
+    async def recv(self) -> av.Packet:
+        if self.started is None:
+            self.started = time.perf_counter()
+        due = self.started + self.sent * FRAME_SECONDS
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        self.worst_lateness = max(self.worst_lateness, time.perf_counter() - due)
+        packet = av.Packet(self.packets[self.sent % len(self.packets)])
+        packet.pts, packet.time_base = self.sent * FRAME, fractions.Fraction(1, RATE)
+        self.sent += 1
+        return packet
+
+
+class Session:
+    def __init__(self, packets: list[bytes]) -> None:
+        self.track = PacketTrack(packets)
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.connected = asyncio.Event()
+        self.answer_ms = 0.0
+        self.received = 0
+
+    async def open(self, url: str) -> None:
+        connection = self.connection
+        channel = connection.createDataChannel("text")
+        channel.on("open", lambda: channel.send("handshake"))
+        connection.on("connectionstatechange", self.on_state)
+        connection.addTrack(self.track)
+        # Decoding the echo would cost this process more than all the rest.
+        connection.getReceivers()[0]._handle_rtp_packet = self.count  # type: ignore[method-assign]
+        await connection.setLocalDescription(await connection.createOffer())
+        offer = {"sdp": connection.localDescription.sdp, "type": "offer", "webrtc_id": uuid.uuid4().hex}
+        started = time.perf_counter()
+        answer = await asyncio.to_thread(post_json, url, offer)
+        self.answer_ms = (time.perf_counter() - started) * 1000
+        await connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
+        await asyncio.wait_for(self.connected.wait(), 15)
+
+    def on_state(self) -> None:
+        if self.connection.connectionState == "connected":
+            self.connected.set()
+
+    async def count(self, *_args: Any, **_kwargs: Any) -> None:
+        self.received += 1
+
+
+async def run(url: str, count: int, samples: np.ndarray) -> None:
+    packets = encode(samples)
+    sessions = [Session(packets) for _ in range(count)]
+    try:
+        for session in sessions:
+            await session.open(url)
+            await asyncio.sleep(BETWEEN_OFFERS)
+        before, started = [session.received for session in sessions], time.perf_counter()
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        seconds = time.perf_counter() - started
+        result = {
+            "answer_ms": [round(session.answer_ms, 2) for session in sessions],
+            "packets_back_per_second": [
+                round((session.received - first) / seconds, 1) for session, first in zip(sessions, before, strict=True)
+            ],
+            "worst_send_lateness_ms": round(max(session.track.worst_lateness for session in sessions) * 1000, 1),
+        }
+        print(json.dumps(result), flush=True)
+    finally:
+        await asyncio.gather(*(session.connection.close() for session in sessions))
+
+
+if __name__ == "__main__":
+    asyncio.run(run(sys.argv[1], int(sys.argv[2]), quiet_room() if sys.argv[3] == "quiet" else voice()))

@@ -1,0 +1,183 @@
+"""What is measured: CPU and answer time under load, and the delay a libwebrtc client hears. A fresh server for each run."""
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks import chirps
+from benchmarks.environments import BENCH_DIR, NODE_DIR
+from benchmarks.json_http import post_json
+from benchmarks.processes import CLIENT_CORE, TOP, Failed, cpu_seconds, free_port, last_line, running, wait_for_port
+from benchmarks.systems import System
+
+Values = dict[str, float]
+Details = dict[str, Any]
+
+PACKETS_PER_SECOND = 50
+MIN_ECHO = 0.9  # of the packets sent; less is not an echo
+BURST_PACKETS = 45  # of the 50 in the first second
+
+
+@dataclass(frozen=True)
+class Plan:
+    sessions: int = 8
+    warm_up: float = 3
+    cpu_window: float = 10
+    excluded: float = 3  # seconds at the start of a delay session
+    loss_start: float = 9
+    after: tuple[float, float] = (4, 8)  # seconds after the loss: "5 s later"
+    seconds: float = 19  # of a delay session
+
+    @property
+    def loss_packet(self) -> int:
+        return round(self.loss_start * PACKETS_PER_SECOND)
+
+
+FULL = Plan()
+QUICK = Plan(sessions=4, warm_up=1, cpu_window=3, excluded=2, loss_start=5, after=(1.5, 3.5), seconds=10.5)
+
+
+async def measure_load(system: System, path: str, sound: str, plan: Plan) -> tuple[Details, list[float]]:
+    """CPU per session-second, and the answer times."""
+    run = f"{sound}-load"
+    async with system.serve(run) as server:
+        log = BENCH_DIR / "log" / f"{system.name}-{run}-client.log"
+        module = ["-m", "benchmarks.clients.load_client"]
+        command = [sys.executable, *module, server.url + path, str(plan.sessions), sound]
+        async with running(command, CLIENT_CORE, log, piped=True) as client:
+            if client.stdin is None or client.stdout is None:
+                raise Failed("the load client has no pipes")
+            ready = await asyncio.wait_for(client.stdout.readline(), 60)
+            if ready.strip() != b"ready":
+                raise Failed(f"load client: {last_line(log)}")
+            await asyncio.sleep(plan.warm_up)
+            before = cpu_seconds(server.pid), cpu_seconds(client.pid), asyncio.get_running_loop().time()
+            await asyncio.sleep(plan.cpu_window)
+            after = cpu_seconds(server.pid), cpu_seconds(client.pid), asyncio.get_running_loop().time()
+            client.stdin.write(b"\n")
+            details: Details = json.loads(await asyncio.wait_for(client.stdout.readline(), 15))
+    elapsed = after[2] - before[2]
+    details["cpu_ms"] = (after[0] - before[0]) / elapsed / plan.sessions * 1000
+    details["server_core_used"] = (after[0] - before[0]) / elapsed
+    details["client_core_used"] = (after[1] - before[1]) / elapsed
+    return details, details["answer_ms"]
+
+
+async def measure_idle(system: System, plan: Plan) -> tuple[Values, Details]:
+    details, _ = await measure_load(system, system.idle_path, "quiet", plan)
+    return {"idle_cpu_ms": details["cpu_ms"]}, details
+
+
+async def measure_live(system: System, plan: Plan) -> tuple[Values, Details]:
+    details, answers = await measure_load(system, system.live_path, "voice", plan)
+    if min(details["packets_back_per_second"]) < MIN_ECHO * PACKETS_PER_SECOND:
+        raise Failed(f"not a whole echo: {details['packets_back_per_second']} packets per second came back")
+    return {"live_cpu_ms": details["cpu_ms"], "answer_ms": median(answers)}, details
+
+
+async def measure_delay(system: System, plan: Plan) -> tuple[Values, Details]:
+    """A quarter of the sessions each: undisturbed; first second in one burst; one lost packet; random loss."""
+    folder = BENCH_DIR / "heard" / system.name
+    folder.mkdir(parents=True, exist_ok=True)
+    chirps.signal(plan.seconds + 2).tofile(folder / "signal.s16")
+    each = max(1, plan.sessions // 4)
+    async with system.serve("delay") as server:
+        port = free_port()
+        log = BENCH_DIR / "log" / f"{system.name}-relay.log"
+        relay = [sys.executable, "-m", "benchmarks.relay", str(port), server.url, str(plan.loss_packet)]
+        async with running(relay, CLIENT_CORE, log) as process:
+            await wait_for_port(process, port, log)
+            relayed = f"http://127.0.0.1:{port}"
+            bases = {
+                "plain": server.url,
+                "burst": f"{relayed}/none",
+                "one": f"{relayed}/one",
+                "random": f"{relayed}/random",
+            }
+            sessions = [
+                {"url": base + system.live_path, "burst": kind == "burst", "out": str(folder / f"{kind}-{number}")}
+                for number in range(each)
+                for kind, base in bases.items()
+            ]
+            client_cpu = await hear(system, folder, sessions, plan)
+            report = await asyncio.to_thread(post_json, f"{relayed}/report", {})
+    heard = {kind: [chirps.measure(folder / f"{kind}-{number}") for number in range(each)] for kind in bases}
+    details: Details = {
+        "client_core_used": client_cpu / plan.seconds,
+        "relay": report["sessions"],
+        "heard": {
+            kind: [
+                {"missed": missed, "chirps": [(round(c.sent, 3), round(c.delay_ms, 1)) for c in found]}
+                for found, missed in results
+            ]
+            for kind, results in heard.items()
+        },
+    }
+    return delay_values(
+        {kind: [found for found, _ in results] for kind, results in heard.items()}, details, plan
+    ), details
+
+
+async def hear(system: System, folder: Path, sessions: list[Details], plan: Plan) -> float:
+    """Run the libwebrtc client; its CPU seconds."""
+    file = folder / "plan.json"
+    file.write_text(
+        json.dumps(
+            {
+                "node_folder": str(NODE_DIR),
+                "signal": str(folder / "signal.s16"),
+                "seconds": plan.seconds,
+                "sessions": sessions,
+            }
+        )
+    )
+    log = BENCH_DIR / "log" / f"{system.name}-wrtc.log"
+    script = TOP / "benchmarks" / "clients" / "wrtc_client.mjs"
+    async with running(["node", script, file], CLIENT_CORE, log) as client:
+        used = 0.0
+        deadline = asyncio.get_running_loop().time() + plan.seconds + 40
+        while client.returncode is None:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Failed("the libwebrtc client did not end in time")
+            used = max(used, cpu_seconds(client.pid))
+            await asyncio.sleep(0.2)
+        if client.returncode:
+            raise Failed(f"libwebrtc client: {error_line(log)}")
+        return used
+
+
+def error_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return next((line for line in lines if line.startswith("Error")), last_line(log))
+
+
+def delay_values(heard: dict[str, list[list[chirps.Chirp]]], details: Details, plan: Plan) -> Values:
+    def delays(kind: str, start: float, end: float) -> list[float]:
+        return [c.delay_ms for found in heard[kind] for c in found if start <= c.sent < end]
+
+    values: Values = {}
+    for kind, name in (("plain", "delay"), ("burst", "burst_delay")):
+        start = plan.excluded + (kind == "burst")  # the burst puts the signal one second ahead
+        settled = delays(kind, start, plan.seconds)
+        bursts = [path["packets_in_burst"] for path in details["relay"] if path["pattern"] == "none"]
+        if not settled or (kind == "burst" and min(bursts) < BURST_PACKETS):
+            continue
+        values[f"{name}_p50"] = float(np.percentile(settled, 50))
+        values[f"{name}_p95"] = float(np.percentile(settled, 95))
+    for kind in ("one", "random"):
+        growth = []
+        for found in heard[kind]:
+            before = [c.delay_ms for c in found if plan.excluded <= c.sent < plan.loss_start - 0.1]
+            first, last = (plan.loss_start + seconds for seconds in plan.after)
+            after = [c.delay_ms for c in found if first <= c.sent < last]
+            if before and after:
+                growth.append(median(after) - median(before))
+        if growth:
+            values[f"{kind}_loss_growth"] = max(growth, key=abs)
+    return values

@@ -1,0 +1,111 @@
+"""The table and the JSON file."""
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measurements import Plan, Values
+from benchmarks.processes import CLIENT_CORE, SERVER_CORE
+
+Results = Mapping[str, Values]
+
+
+@dataclass(frozen=True)
+class Row:
+    key: str
+    title: str
+    target: str = ""
+    limit: Callable[[Results], float | None] = lambda results: None
+
+
+def fixed(limit: float) -> Callable[[Results], float | None]:
+    return lambda results: limit
+
+
+def share_of_aiortc(share: float, key: str) -> Callable[[Results], float | None]:
+    def limit(results: Results) -> float | None:
+        plain = results.get("aiortc", {}).get(key)
+        return None if plain is None else share * plain
+
+    return limit
+
+
+ROWS = (
+    Row("idle_cpu_ms", "CPU, idle session (ms/s)", "≤ 30", fixed(30)),
+    Row("live_cpu_ms", "CPU, live echo (ms/s)", "≤ 0.7 × aiortc", share_of_aiortc(0.7, "live_cpu_ms")),
+    Row("answer_ms", "offer → answer, median (ms)", "≤ 20", fixed(20)),
+    Row("delay_p50", "echo delay p50 (ms)", "≤ 0.9 × aiortc", share_of_aiortc(0.9, "delay_p50")),
+    Row("delay_p95", "echo delay p95 (ms)"),
+    Row(
+        "burst_delay_p50", "… first second in a burst, p50", "≤ 0.9 × aiortc's plain", share_of_aiortc(0.9, "delay_p50")
+    ),
+    Row("burst_delay_p95", "… first second in a burst, p95"),
+    Row("one_loss_growth", "delay 5 s after one lost packet", "within 40 of before", fixed(40)),
+    Row("random_loss_growth", "delay after 5 s of 2 % loss", "within 40 of before", fixed(40)),
+)
+
+
+def shown(row: Row, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:+.0f}" if row.key.endswith("growth") else f"{value:.1f}"
+
+
+def ratio(row: Row, results: Results, other: str) -> str:
+    ours, theirs = (results.get(name, {}).get(row.key) for name in ("ours", other))
+    if ours is None or not theirs or row.key.endswith("growth"):
+        return "–"
+    return f"{ours / theirs:.2f}"
+
+
+def verdict(row: Row, results: Results) -> str:
+    ours, limit = results.get("ours", {}).get(row.key), row.limit(results)
+    if ours is None or limit is None:
+        return "–" if row.target else ""
+    return "ok" if abs(ours) <= limit else "miss"
+
+
+def table(results: Results, rows: Sequence[Row], names: Sequence[str]) -> str:
+    others = [name for name in names if name != "ours"]
+    head = ["", *names, *(f"ours/{name}" for name in others), "target", ""]
+    lines = [head]
+    for row in rows:
+        numbers = [shown(row, results.get(name, {}).get(row.key)) for name in names]
+        ratios = [ratio(row, results, name) for name in others]
+        lines.append([row.title, *numbers, *ratios, row.target, verdict(row, results)])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    text = []
+    for line in lines:
+        cells = [
+            cell.ljust(width) if column == 0 or column >= len(head) - 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        text.append("  ".join(cells).rstrip())
+    text.insert(1, "─" * max(map(len, text)))
+    return "\n".join(text)
+
+
+def conditions(plan: Plan) -> str:
+    cores = (
+        f"server on core {SERVER_CORE}, clients on core {CLIENT_CORE}"
+        if SERVER_CORE != CLIENT_CORE
+        else "ONE core for server and clients: figures are worse than on two"
+    )
+    return f"{plan.sessions} sessions, loopback; {cores}; Python {platform.python_version()}"
+
+
+def save(file: Path, results: Results, details: Mapping[str, Any], notes: Sequence[str], plan: Plan) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    verdicts = {row.key: verdict(row, results) for row in ROWS if row.target}
+    content = {
+        "conditions": conditions(plan),
+        "results": results,
+        "targets": {row.key: row.target for row in ROWS if row.target},
+        "verdicts": verdicts,
+        "notes": notes,
+        "details": details,
+    }
+    file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")

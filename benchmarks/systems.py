@@ -1,0 +1,86 @@
+"""The servers that are compared."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.environments import (
+    BENCH_DIR,
+    FASTRTC_PYTHON,
+    FASTRTC_WEIGHTS,
+    fastrtc_installed,
+    prepare_site,
+)
+from benchmarks.processes import SERVER_CORE, TOP, Failed, free_port, running, wait_for_port
+
+SITE_DIR = BENCH_DIR / "site"
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class System:
+    name: str
+    command: Callable[[int], Sequence[str | Path]]
+    idle_path: str  # answers when the speaker pauses; nobody speaks here
+    live_path: str  # answers at once with what it hears
+    prepare: Callable[[], None]
+    env: dict[str, str] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def serve(self, run: str) -> AsyncIterator[Server]:
+        port, log = free_port(), BENCH_DIR / "log" / f"{self.name}-{run}.log"
+        async with running(self.command(port), SERVER_CORE, log, self.env) as process:
+            await wait_for_port(process, port, log)
+            yield Server(f"http://127.0.0.1:{port}", process.pid)
+
+
+def prepare_ours() -> None:
+    if not (TOP / "streams" / "services.py").exists():
+        raise Failed("not running: the site cannot answer offers yet")
+    prepare_site(SITE_DIR)
+
+
+def prepare_fastrtc() -> None:
+    if not fastrtc_installed():
+        raise Failed("not installed (--with-fastrtc installs it)")
+
+
+SYSTEMS = (
+    System(
+        "ours",
+        lambda port: [
+            *(sys.executable, "-m", "daphne"),
+            *("-b", "127.0.0.1", "-p", str(port), "rtcproject.asgi:application"),
+        ],
+        "/api/streams/echo/webrtc/offer",
+        "/api/streams/echo-live/webrtc/offer",
+        prepare_ours,
+        {
+            "VAR_DIR": str(SITE_DIR),
+            "DJANGO_DEBUG": "0",
+            "DJANGO_SECRET_KEY": "only for the benchmark, on loopback, for a few minutes",
+            "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
+        },
+    ),
+    System(
+        "aiortc",
+        lambda port: [sys.executable, "-m", "benchmarks.servers.aiortc_echo", str(port)],
+        "/offer",
+        "/offer",
+        lambda: None,
+    ),
+    System(
+        "fastrtc",
+        lambda port: [FASTRTC_PYTHON, TOP / "benchmarks" / "servers" / "fastrtc_echo.py", str(port), FASTRTC_WEIGHTS],
+        "/pause/webrtc/offer",
+        "/live/webrtc/offer",
+        prepare_fastrtc,
+    ),
+)

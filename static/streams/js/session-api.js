@@ -1,0 +1,97 @@
+/** The HTTP side of a session: offer, candidates, ICE servers, close. Every failure is an ApiError with words for people. */
+
+/** @type {Record<string, string>} */
+const WORDS = {
+  concurrency_limit_reached: "This stream is full right now. Please try again in a moment.",
+  server_full: "The server is full right now. Please try again in a moment.",
+  shutting_down: "The server is shutting down. Please try again in a minute.",
+  login_required: "You need to sign in to use this stream.",
+  forbidden: "Your account may not use this stream.",
+  csrf_failed: "This page has expired. Reload it, then press Start.",
+  unknown_stream: "This stream does not exist any more.",
+  stream_disabled: "This stream is switched off at the moment.",
+  unreachable: "The server can't be reached. Check your internet connection, then press Start.",
+};
+
+const TEMPORARY = new Set(["concurrency_limit_reached", "server_full", "shutting_down", "connection_already_exists", "unreachable"]);
+
+export class ApiError extends Error {
+  /**
+   * @param {string} code
+   * @param {string} [detail] a sentence from the server, used when we have no better one
+   */
+  constructor(code, detail) {
+    super(WORDS[code] ?? detail ?? `The server refused the connection (${code}).`);
+    this.name = "ApiError";
+    this.code = code;
+    /** Whether the same request may succeed a moment later. */
+    this.temporary = TEMPORARY.has(code);
+  }
+}
+
+export class SessionApi {
+  /**
+   * @param {string} base such as /api/streams/echo
+   * @param {string} csrfToken
+   */
+  constructor(base, csrfToken) {
+    this.base = base;
+    this.csrfToken = csrfToken;
+  }
+
+  /** @returns {Promise<RTCConfiguration>} */
+  configuration() {
+    return this.#request("/rtc_configuration", { method: "GET" });
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} sdp
+   * @returns {Promise<RTCSessionDescriptionInit>}
+   */
+  async offer(id, sdp) {
+    const answer = await this.#post("/webrtc/offer", { sdp, type: "offer", webrtc_id: id });
+    return { sdp: answer.sdp, type: "answer" };
+  }
+
+  /**
+   * @param {string} id
+   * @param {RTCIceCandidateInit} candidate
+   */
+  candidate(id, { candidate, sdpMid, sdpMLineIndex }) {
+    return this.#post("/webrtc/offer", {
+      type: "ice-candidate",
+      webrtc_id: id,
+      candidate: { candidate, sdpMid, sdpMLineIndex },
+    });
+  }
+
+  /** @param {string} id */
+  close(id) {
+    return this.#post("/close", { webrtc_id: id }, { keepalive: true });
+  }
+
+  /**
+   * @param {string} path
+   * @param {object} body
+   * @param {RequestInit} [options]
+   */
+  #post(path, body, options) {
+    const headers = { "Content-Type": "application/json", "X-CSRFToken": this.csrfToken };
+    return this.#request(path, { method: "POST", headers, body: JSON.stringify(body), ...options });
+  }
+
+  /**
+   * @param {string} path
+   * @param {RequestInit} options
+   */
+  async #request(path, options) {
+    const response = await fetch(this.base + path, { credentials: "same-origin", ...options }).catch(() => {
+      throw new ApiError("unreachable");
+    });
+    const answer = await response.json().catch(() => null);
+    if (response.ok && answer !== null && answer.status !== "failed") return answer;
+    const { error = `HTTP ${response.status}`, detail } = answer?.meta ?? {};
+    throw new ApiError(error, detail);
+  }
+}

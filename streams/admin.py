@@ -1,0 +1,69 @@
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from streams.forms import StreamAdminForm, option_names, with_options
+from streams.models import HOLDS_USE_STREAM, Stream
+from streams.registry import Access
+
+
+@admin.register(Stream)
+class StreamAdmin(admin.ModelAdmin):
+    form = StreamAdminForm
+    list_display = ["title", "slug", "handler_state", "access", "enabled", "concurrency_limit", "time_limit", "page"]
+    list_filter = ["enabled", "access", "handler"]
+    search_fields = ["title", "slug", "description", "handler"]
+    prepopulated_fields = {"slug": ["title"]}
+    filter_horizontal = ["groups"]
+    readonly_fields = ["created_at", "updated_at"]
+    actions = ["enable", "disable"]
+
+    def get_form(self, request: HttpRequest, obj: Stream | None = None, change: bool = False, **kwargs: Any) -> Any:
+        # Not the fieldsets' fields: the options in them are not the model's.
+        kwargs["fields"] = self.form.Meta.fields
+        form = super().get_form(request, obj, change, **kwargs)
+        return with_options(form, obj) if obj else form
+
+    def get_fieldsets(self, request: HttpRequest, obj: Stream | None = None) -> Any:
+        fieldsets: list[Any] = [
+            (None, {"fields": ["title", "slug", "description", "handler", "enabled"]}),
+            ("Access and limits", {"fields": ["access", "groups", "concurrency_limit", "time_limit"]}),
+        ]
+        if self.has_change_permission(request, obj) and (options := option_names(obj)):
+            fieldsets.append(("Options of the handler", {"fields": options}))
+        if obj:
+            fieldsets.append(("History", {"fields": ["created_at", "updated_at"]}))
+        return fieldsets
+
+    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        stream = form.instance
+        if stream.access == Access.GROUP and not stream.groups.filter(HOLDS_USE_STREAM).exists():
+            self.message_user(
+                request,
+                "Nobody but superusers may open this stream: choose a group that has the permission “Can use streams”.",
+                messages.WARNING,
+            )
+
+    @admin.display(description="handler", ordering="handler")
+    def handler_state(self, stream: Stream) -> str | SafeString:
+        if stream.registration:
+            return stream.handler
+        return format_html('<strong style="color: var(--error-fg, #ba2121)">{} – missing</strong>', stream.handler)
+
+    @admin.display(description="page")
+    def page(self, stream: Stream) -> SafeString:
+        return format_html('<a href="{}">Open</a>', stream.get_absolute_url())
+
+    @admin.action(description="Enable selected streams", permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[Stream]) -> None:
+        self.message_user(request, f"Enabled: {queryset.update(enabled=True)}.", messages.SUCCESS)
+
+    @admin.action(description="Disable selected streams", permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[Stream]) -> None:
+        self.message_user(request, f"Disabled: {queryset.update(enabled=False)}.", messages.SUCCESS)

@@ -1,0 +1,32 @@
+"""Start and stop with the server.
+
+daphne has no ASGI lifespan, and cancels only application instances when it stops: without the trigger below, clients
+would hear nothing and sessions would die without their ``finally``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+from streams.live.manager import manager
+from streams.media.session import Reason
+
+SHUTDOWN_SECONDS = 4.0
+
+
+def install(on_start: Callable[[], None]) -> None:
+    """Hook into daphne's reactor, if daphne is what runs this process."""
+    reactor = sys.modules.get("twisted.internet.reactor")
+    if reactor is None or "daphne.server" not in sys.modules:
+        return
+    reactor.callWhenRunning(on_start)
+    reactor.addSystemEventTrigger("before", "shutdown", _close_sessions)
+
+
+def _close_sessions() -> object:
+    from twisted.internet.defer import Deferred
+
+    closing = asyncio.ensure_future(manager.close_all(Reason.SERVER_SHUTDOWN, SHUTDOWN_SECONDS))
+    return Deferred.fromFuture(closing)

@@ -1,0 +1,109 @@
+"""Audio maths: sample formats, resampling, re-chunking. Mono int16 inside, whatever comes in."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int16]
+"""Mono PCM of shape (n,)."""
+
+Audio = tuple[int, NDArray[np.int16]]
+"""What handlers see: (sample rate in Hz, int16 array of shape (1, n))."""
+
+FRAME_SECONDS = 0.02
+
+
+def audio_to_int16(audio: NDArray[np.generic]) -> NDArray[np.int16]:
+    """Convert float audio in [-1, 1] to int16; louder samples are clipped. int16 passes unchanged.
+
+    Raises TypeError for any dtype but int16, float32 and float64.
+    """
+    if audio.dtype == np.int16:
+        return audio.astype(np.int16, copy=False)
+    if audio.dtype in (np.float32, np.float64):
+        return np.clip(np.rint(audio * np.float32(32767)), -32768, 32767).astype(np.int16)
+    raise TypeError(f"Unsupported audio data type: {audio.dtype}. Use int16, or float32 between -1 and 1.")
+
+
+def audio_to_float32(audio: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Convert int16 audio to float32 in [-1, 1). float32 and float64 pass as float32.
+
+    Raises TypeError for any dtype but int16, float32 and float64.
+    """
+    if audio.dtype == np.int16:
+        return audio.astype(np.float32) / np.float32(32768)
+    if audio.dtype in (np.float32, np.float64):
+        return audio.astype(np.float32, copy=False)
+    raise TypeError(f"Unsupported audio data type: {audio.dtype}. Use int16, or float32 between -1 and 1.")
+
+
+def to_mono(audio: NDArray[np.generic]) -> Samples:
+    """Bring a handler's array to mono int16 of shape (n,): (n,), (1, n), and (channels, n) averaged.
+
+    Raises TypeError for a wrong dtype and ValueError for a wrong shape.
+    """
+    samples = audio_to_int16(np.asarray(audio))
+    if samples.ndim == 1:
+        return samples
+    if samples.ndim == 2 and samples.shape[0] == 1:
+        return samples[0]
+    if samples.ndim == 2 and samples.shape[0] <= 8:
+        return np.rint(samples.mean(axis=0)).astype(np.int16)
+    raise ValueError(f"Audio has shape {samples.shape}. Use (n,), (1, n) for mono or (2, n) for stereo.")
+
+
+class Resampler:
+    """Resamples a mono stream. Keeps the filter's state, so that chunks join without clicks."""
+
+    def __init__(self, source_rate: int, target_rate: int) -> None:
+        self.source_rate = source_rate
+        self.target_rate = target_rate
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=target_rate)
+
+    def push(self, samples: Samples) -> Samples:
+        if self.source_rate == self.target_rate or not samples.size:
+            return samples
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples)[None, :], format="s16", layout="mono")
+        frame.sample_rate = self.source_rate
+        return _joined(self._resampler.resample(frame))
+
+    def flush(self) -> Samples:
+        """Return what the filter still holds. The resampler cannot be used afterwards."""
+        if self.source_rate == self.target_rate:
+            return np.zeros(0, np.int16)
+        return _joined(self._resampler.resample(None))
+
+
+def _joined(frames: list[av.AudioFrame]) -> Samples:
+    parts = [frame.to_ndarray()[0] for frame in frames]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+
+
+def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
+    """Resample a whole signal at once."""
+    resampler = Resampler(source_rate, target_rate)
+    return np.concatenate([resampler.push(samples), resampler.flush()])
+
+
+class Chunker:
+    """Cuts a stream of samples into chunks of exact sizes; the rest waits for more."""
+
+    def __init__(self) -> None:
+        self._rest: Samples = np.zeros(0, np.int16)
+
+    def push(self, samples: Samples) -> None:
+        self._rest = np.concatenate([self._rest, samples]) if self._rest.size else samples
+
+    def take(self, count: int) -> Samples | None:
+        """Return the next ``count`` samples, or None when there are fewer."""
+        if self._rest.size < count:
+            return None
+        chunk, self._rest = self._rest[:count], self._rest[count:]
+        return chunk
+
+    def __len__(self) -> int:
+        return int(self._rest.size)

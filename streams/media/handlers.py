@@ -1,0 +1,206 @@
+"""What users subclass: audio handlers, one instance per session."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+from streams.media.audio import FRAME_SECONDS, Audio
+from streams.media.messages import Message
+from streams.media.outputs import Emitted
+from streams.media.threads import UserThread
+
+SHUTDOWN_SECONDS = 2.0
+
+
+class Port(Protocol):
+    """What a session offers to its handler."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    def send_message(self, message: Message) -> None:
+        """Queue a message for the client."""
+
+    async def play(self, item: Emitted) -> None:
+        """Play audio, publish outputs, or close. Waits while too much is waiting to be played."""
+
+    def finish(self) -> None:
+        """Say that nothing follows for now, so that the last samples are played at once."""
+
+    def clear(self) -> float:
+        """Drop what has not been played. Returns the seconds dropped."""
+
+    def hold(self) -> None:
+        """Stop playing for the moment."""
+
+    def release(self) -> None:
+        """Go on playing after ``hold``."""
+
+    async def played(self) -> None:
+        """Wait until all that was written has been played or dropped."""
+
+    def report(self, error: BaseException) -> None:
+        """Log an error of user code and tell the client in a sentence."""
+
+
+class StreamHandlerBase(ABC):
+    """Common to all audio handlers.
+
+    expected_layout: "mono" (frames have shape (1, n))
+    input_sample_rate: Hz of the frames given to ``receive``, whatever the client sends
+    output_sample_rate: Hz of what is played; emitted audio of another rate is resampled. A multiple of 50.
+    output_frame_size: ignored, frames are 20 ms; accepted because FastRTC does
+    fps: frames per second of the video, where there is one
+    """
+
+    live_edge: ClassVar[bool] = True
+    """Whether late input is dropped. True: an echo stays as late as the network. False: every frame arrives."""
+    emits: ClassVar[bool] = True
+    """Whether the session asks for output through ``emit``. Handlers that write to their port say False."""
+
+    def __init__(
+        self,
+        expected_layout: Literal["mono", "stereo"] = "mono",
+        output_sample_rate: int = 24000,
+        output_frame_size: int | None = None,
+        input_sample_rate: int = 48000,
+        fps: int = 30,
+    ) -> None:
+        if output_sample_rate % 50:
+            raise ValueError(f"output_sample_rate must be a multiple of 50, not {output_sample_rate}.")
+        self.expected_layout = expected_layout
+        self.output_sample_rate = output_sample_rate
+        self.output_frame_size = int(output_sample_rate * FRAME_SECONDS)
+        self.input_sample_rate = input_sample_rate
+        self.fps = fps
+        self.options: Mapping[str, Any] = {}
+        self.phone_mode = False
+        self._port: Port | None = None
+
+    @property
+    def port(self) -> Port:
+        if self._port is None:
+            raise RuntimeError("The handler is not connected yet. Use the session from start_up() on.")
+        return self._port
+
+    def bind(self, port: Port, options: Mapping[str, Any]) -> None:
+        """Called once by the session, before ``start_up``."""
+        self._port = port
+        self.options = options
+
+    @abstractmethod
+    def copy(self) -> Self:
+        """Return a fresh handler for one session."""
+
+    def clear_queue(self) -> None:
+        """Drop audio that was emitted and has not been played yet."""
+        self.port.clear()
+
+    async def handle(self, frame: Audio) -> None:
+        """Take one input frame. Called by the session, one at a time."""
+        raise NotImplementedError
+
+    async def next_item(self) -> Emitted:
+        """Return the next thing to play, or None. Called by the session, one at a time."""
+        raise NotImplementedError
+
+    async def begin(self) -> None:
+        """Called by the session once it is live."""
+
+    async def end(self) -> None:
+        """Called by the session once, when it closes, whatever happened before."""
+
+
+class AsyncStreamHandler(StreamHandlerBase):
+    """A handler that runs in the event loop: ``receive`` and ``emit`` are coroutines and must not block."""
+
+    @abstractmethod
+    async def receive(self, frame: Audio) -> None:
+        """Take one input frame: (input_sample_rate, int16 array of shape (1, n)), 20 ms."""
+
+    @abstractmethod
+    async def emit(self) -> Emitted:
+        """Return the next thing to play. None: nothing now; asked again on the next input or in 20 ms."""
+
+    async def start_up(self) -> None:
+        """Called once, when the session is live."""
+
+    async def shutdown(self) -> None:
+        """Called once, when the session ends."""
+
+    async def send_message(self, message: Message) -> None:
+        self.port.send_message(message)
+
+    async def handle(self, frame: Audio) -> None:
+        await self.receive(frame)
+
+    async def next_item(self) -> Emitted:
+        return await self.emit()
+
+    async def begin(self) -> None:
+        await self.start_up()
+
+    async def end(self) -> None:
+        await asyncio.wait_for(self.shutdown(), SHUTDOWN_SECONDS)
+
+
+class StreamHandler(StreamHandlerBase):
+    """A handler of plain functions. ``receive`` and ``emit`` run in two threads that belong to the session."""
+
+    @abstractmethod
+    def receive(self, frame: Audio) -> None:
+        """Take one input frame: (input_sample_rate, int16 array of shape (1, n)), 20 ms."""
+
+    @abstractmethod
+    def emit(self) -> Emitted:
+        """Return the next thing to play. None: nothing now; asked again on the next input or in 20 ms."""
+
+    def start_up(self) -> None:
+        """Called once, when the session is live."""
+
+    def shutdown(self) -> None:
+        """Called once, when the session ends, in a thread."""
+
+    def send_message_sync(self, message: Message) -> None:
+        self.port.loop.call_soon_threadsafe(self.port.send_message, message)
+
+    def clear_queue(self) -> None:
+        self.port.loop.call_soon_threadsafe(self.port.clear)
+
+    def bind(self, port: Port, options: Mapping[str, Any]) -> None:
+        super().bind(port, options)
+        self._receiving = UserThread("stream-receive")
+        self._emitting = UserThread("stream-emit")
+
+    async def handle(self, frame: Audio) -> None:
+        await self._receiving.run(self.receive, frame)
+
+    async def next_item(self) -> Emitted:
+        return await self._emitting.run(self.emit)
+
+    async def begin(self) -> None:
+        await self._receiving.run(self.start_up)
+
+    async def end(self) -> None:
+        self._receiving.stop()
+        self._emitting.stop()
+        # A thread of its own: the two others may be blocked in user code.
+        closing = UserThread("stream-shutdown")
+        try:
+            await asyncio.wait_for(closing.run(self.shutdown), SHUTDOWN_SECONDS)
+        finally:
+            closing.stop()
+
+
+async def wait_for_item(queue: asyncio.Queue[Any], timeout: float = 0.1) -> Any:
+    """Return the next item of ``queue``, or None when there is none within ``timeout`` seconds."""
+    if not queue.empty():
+        return queue.get_nowait()
+    try:
+        async with asyncio.timeout(timeout):
+            return await queue.get()
+    except TimeoutError:
+        return None

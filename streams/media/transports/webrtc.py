@@ -1,0 +1,185 @@
+"""The WebRTC transport: one aiortc peer connection that answers one offer.
+
+Private names of aiortc touched here: RTCRtpTransceiver._codecs, RTCDtlsTransport._get_stats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from aiortc.sdp import SessionDescription, candidate_from_sdp
+
+from streams.media.errors import InvalidCandidate, OfferError, UnsupportedMedia
+from streams.media.messages import Message, encode
+from streams.media.session import Reason, Session
+from streams.media.transports.opus import CLOCK_RATE, ENCODER_RATES
+from streams.media.transports.tracks import AudioReceiver, AudioSender
+
+logger = logging.getLogger(__name__)
+
+EARLY_MESSAGES = 100
+"""Messages kept until the data channel opens; the oldest are dropped."""
+FLUSH_SECONDS = 0.3
+WATCH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class WebRTCConfig:
+    """``ice_servers``: dicts with urls, username, credential, for this side. ``media_timeout`` in seconds."""
+
+    ice_servers: Sequence[dict[str, Any]] = ()
+    media_timeout: float = 10.0
+    mode: str = "send-receive"
+    """As the client sees it: "send" is a client that only sends."""
+    allow_extra_tracks: bool = False
+
+
+class WebRTCTransport:
+    name = "webrtc"
+
+    def __init__(self, config: WebRTCConfig | None = None) -> None:
+        self.config = config or WebRTCConfig()
+        # Never without a configuration: aiortc would then contact a public STUN server.
+        servers = [RTCIceServer(**server) for server in self.config.ice_servers]
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._channel: RTCDataChannel | None = None
+        self._early: deque[Message] = deque(maxlen=EARLY_MESSAGES)
+        self._watch: asyncio.TimerHandle | None = None
+        self._heard: tuple[int, float] = (0, 0.0)
+
+    # -- signalling ---------------------------------------------------------------------------------------------
+
+    async def answer(self, sdp: str, session: Session) -> str:
+        """Answer an offer and connect its media to ``session``. Raises OfferError, and is then to be closed."""
+        self._check(sdp)
+        self._pc.on("connectionstatechange", lambda: self._on_state(session))
+        self._pc.on("datachannel", self._on_channel)
+        try:
+            await self._pc.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
+            for transceiver in self._pc.getTransceivers():
+                if transceiver.kind == "audio":
+                    self._connect_audio(transceiver, session)
+            await self._pc.setLocalDescription(await self._pc.createAnswer())
+        except Exception as error:  # noqa: BLE001 - aiortc answers a bad offer with whatever its parser trips over
+            logger.info("Offer refused: %s: %s", type(error).__name__, error)
+            raise OfferError(f"The offer could not be applied: {error}") from error
+        return str(self._pc.localDescription.sdp)
+
+    def _check(self, sdp: str) -> None:
+        try:
+            media = SessionDescription.parse(sdp).media
+        except Exception as error:  # noqa: BLE001 - the parser raises ValueError, KeyError, IndexError, AssertionError
+            raise OfferError("The offer's sdp is not a session description.") from error
+        if not media:
+            raise OfferError("The offer has no media and no data channel.")
+        kinds = {section.kind for section in media}
+        if kinds - {"audio", "application"} and not self.config.allow_extra_tracks:
+            extra = ", ".join(sorted(kinds - {"audio", "application"}))
+            raise UnsupportedMedia(f"Unsupported track kind '{extra}' for modality 'audio'. Offer audio only.")
+
+    def _connect_audio(self, transceiver: RTCRtpTransceiver, session: Session) -> None:
+        if transceiver.sender.track is not None or transceiver.stopped:
+            return
+        if self.config.mode != "receive":
+            AudioReceiver.adopt(transceiver.receiver, session.receive_audio)
+        if self.config.mode != "send":
+            track = AudioSender(session.playout)
+            track.opus = bool(transceiver._codecs) and transceiver._codecs[0].name == "opus"
+            self._pc.addTrack(track)
+
+    async def add_candidate(self, candidate: dict[str, Any] | None) -> None:
+        """Add a trickled candidate; None or an empty one ends them. Raises InvalidCandidate."""
+        text = (candidate or {}).get("candidate") or ""
+        if not isinstance(candidate, dict) or not text:
+            await self._pc.addIceCandidate(None)
+            return
+        try:
+            parsed = candidate_from_sdp(text.removeprefix("a=").removeprefix("candidate:"))
+            parsed.sdpMid = candidate.get("sdpMid")
+            parsed.sdpMLineIndex = candidate.get("sdpMLineIndex")
+            await self._pc.addIceCandidate(parsed)
+        except (ValueError, IndexError, AssertionError) as error:
+            raise InvalidCandidate(f"The ICE candidate could not be read: {error}") from error
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def _on_state(self, session: Session) -> None:
+        state = self._pc.connectionState
+        if state == "connected":
+            session.connected()
+            self._heard = (self._received_packets(), session.loop.time())
+            self._keep_watch(session)
+        elif state == "failed":
+            session.close(Reason.CONNECTION_FAILED)
+        elif state == "closed":
+            session.close(Reason.CLIENT_CLOSED)
+
+    def _keep_watch(self, session: Session) -> None:
+        """Notice a client that has vanished: no media, no RTCP, nothing. ICE itself takes 30 s."""
+        count, now = self._received_packets(), session.loop.time()
+        if count != self._heard[0]:
+            self._heard = (count, now)
+        elif now - self._heard[1] >= self.config.media_timeout:
+            session.close(Reason.VANISHED)
+            return
+        self._watch = session.loop.call_later(WATCH_SECONDS, self._keep_watch, session)
+
+    def _received_packets(self) -> int:
+        for transport in {t.receiver.transport for t in self._pc.getTransceivers()} or {self._pc.sctp.transport}:
+            stats = transport._get_stats()
+            return sum(report.packetsReceived for report in stats.values())
+        return 0
+
+    async def close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        await self._flush_messages()
+        await self._pc.close()
+
+    def output_rate(self, wanted: int) -> int:
+        """What Opus encodes without resampling, else its full 48 kHz."""
+        return wanted if wanted in ENCODER_RATES else CLOCK_RATE
+
+    # -- messages -----------------------------------------------------------------------------------------------
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        """The client makes the channel. What it sends on it (FastRTC's "handshake") needs no answer."""
+        if self._channel is None:
+            self._channel = channel
+            while self._early:
+                channel.send(encode(self._early.popleft()))
+
+    def send_message(self, message: Message) -> None:
+        if self._channel is None:
+            self._early.append(message)
+        elif self._channel.readyState == "open":
+            self._channel.send(encode(message))
+
+    def clear(self) -> None:
+        """Nothing to do: packets leave when they are due, so the client holds no more than its jitter buffer."""
+
+    async def _flush_messages(self) -> None:
+        channel = self._channel
+        if channel is None or channel.readyState != "open" or not channel.bufferedAmount:
+            return
+        sent = asyncio.Event()
+        channel.on("bufferedamountlow", sent.set)
+        try:
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await sent.wait()
+        except TimeoutError:
+            logger.debug("The client did not take the last messages")

@@ -1,0 +1,91 @@
+"""Somebody with a browser, a microphone that plays a recording, and ears."""
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from playwright.async_api import Browser, Page, Playwright, expect
+
+Loudness: TypeAlias = npt.NDArray[np.float64]
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP insecure.test 127.0.0.1",
+]
+RECORDER = (Path(__file__).parent / "recorder.js").read_text()
+PATIENCE = 60_000  # milliseconds until a test that waits for something fails
+
+
+class Visitor:
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.failures: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self.failures.append(str(error)))
+
+    async def start(self) -> None:
+        await self.page.get_by_role("button", name="Start").click()
+
+    async def stop(self) -> None:
+        await self.page.get_by_role("button", name="Stop").click()
+
+    async def sees_state(self, state: str) -> None:
+        await expect(self.page.locator("main")).to_have_attribute("data-state", state, timeout=PATIENCE)
+
+    async def reads(self, words: str) -> None:
+        await expect(self.page.get_by_role("status")).to_contain_text(words, timeout=PATIENCE)
+
+    async def sees_message(self, text: str, times: int = 1, type: str = "log") -> None:
+        entries = self.page.locator(f'[data-part="log"] li[data-type="{type}"][data-text="{text}"]')
+        await entries.nth(times - 1).wait_for()
+
+    async def messages(self) -> list[str]:
+        entries = self.page.locator('[data-part="log"] li[data-type="log"]')
+        texts: list[str] = await entries.evaluate_all("entries => entries.map((entry) => entry.dataset.text)")
+        return texts
+
+    async def listen(self) -> None:
+        """Start recording how loud both directions are."""
+        await self.page.evaluate(RECORDER)
+
+    async def heard(self) -> tuple[Loudness, Loudness, Loudness]:
+        """Seconds, loudness of the microphone, loudness of what the stream plays; until now."""
+        times, said, heard = np.array(await self.page.evaluate("window.recorded")).T
+        return times, said, heard
+
+
+class Visitors:
+    """Launches browsers; `leave` closes them and fails if a page threw anything."""
+
+    def __init__(self, site: str, playwright: Playwright, chromium: str) -> None:
+        self.site = site
+        self._playwright = playwright
+        self._chromium = chromium
+        self._browsers: list[Browser] = []
+        self._all: list[Visitor] = []
+
+    async def arrive(self, path: str, microphone: Path | None = None, *, allow: bool = True, **context: Any) -> Visitor:
+        flags = [*FLAGS, "--use-fake-device-for-media-stream"]
+        flags.append("--use-fake-ui-for-media-stream" + ("" if allow else "=deny"))
+        if microphone:
+            flags.append(f"--use-file-for-fake-audio-capture={microphone}")
+        browser = await self._playwright.chromium.launch(executable_path=self._chromium, args=flags)
+        self._browsers.append(browser)
+        page = await (await browser.new_context(**context)).new_page()
+        visitor = Visitor(page)
+        self._all.append(visitor)
+        await page.goto(path if path.startswith("http") else self.site + path)
+        return visitor
+
+    async def leave(self) -> None:
+        for browser in self._browsers:
+            await browser.close()
+        failures = [failure for visitor in self._all for failure in visitor.failures]
+        assert not failures, failures

@@ -1,0 +1,8 @@
+"""The real site, with streams that tests need and no visitor would want."""
+
+from rtcproject.settings import *  # noqa: F403
+from rtcproject.settings import BASE_DIR, INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.site"]
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "insecure.test"]
+STREAMS_MODELS_DIR = BASE_DIR / "var" / "models"  # VAR_DIR is a fresh one, but weights need no fetching again

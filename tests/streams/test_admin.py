@@ -1,0 +1,138 @@
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import ValidationError
+from django.test import Client
+from django.urls import reverse
+
+from streams.models import Stream
+from streams.registry import Registry
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin(handlers: Registry, client: Client) -> Client:
+    Stream.objects.all().delete()
+    client.force_login(User.objects.create(username="admin", is_staff=True, is_superuser=True))
+    return client
+
+
+def change_url(stream: Stream) -> str:
+    return reverse("admin:streams_stream_change", args=[stream.pk])
+
+
+def form_data(**fields: Any) -> dict[str, Any]:
+    data = {"slug": "s", "title": "S", "handler": "parrot", "enabled": "on", "access": "public"}
+    return {**data, "concurrency_limit": "10", "time_limit": "", "description": "", **fields}
+
+
+GREETER = {"handler": "greeter", "option-greeting": "Hi", "option-pace": "1.5", "option-title": "Sir"}
+
+
+def errors(response: Any) -> dict[str, list[str]]:
+    return response.context["adminform"].form.errors
+
+
+def test_adding_offers_registered_handlers_only(admin: Client) -> None:
+    response = admin.get(reverse("admin:streams_stream_add"))
+    offered = [value for value, _ in response.context["adminform"].form.fields["handler"].choices]
+    assert offered == ["parrot", "greeter"]
+
+    refused = admin.post(reverse("admin:streams_stream_add"), form_data(handler="os.system"))
+    assert "handler" in errors(refused)
+    admin.post(reverse("admin:streams_stream_add"), form_data())
+    assert Stream.objects.get().handler == "parrot"
+
+
+def test_options_are_typed_fields_with_their_current_values(admin: Client) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="greeter", options={"greeting": "Hey"})
+    page = admin.get(change_url(stream)).content.decode()
+    assert 'name="option-greeting" value="Hey"' in page
+    assert 'name="option-pace" value="1.0"' in page
+    assert 'type="checkbox" name="option-polite"' in page
+    assert "Options of the handler" in page
+
+
+def test_options_are_saved_beside_fields_of_the_same_name(admin: Client) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="greeter")
+    response = admin.post(change_url(stream), form_data(title="New", **GREETER))
+    assert response.status_code == 302
+    stream.refresh_from_db()
+    assert stream.title == "New"
+    assert stream.options == {"greeting": "Hi", "pace": "1.5", "polite": False, "title": "Sir"}
+
+
+def test_bad_options_are_refused_on_their_fields(admin: Client) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="greeter", options={"greeting": "Hey"})
+    response = admin.post(change_url(stream), form_data(**{**GREETER, "option-pace": "-1", "option-greeting": ""}))
+    assert set(errors(response)) == {"option-pace", "option-greeting"}
+    assert [len(messages) for messages in errors(response).values()] == [1, 1]
+    stream.refresh_from_db()
+    assert stream.options == {"greeting": "Hey"}
+
+
+def test_rules_of_the_options_form_itself_are_asked(admin: Client, handlers: Registry) -> None:
+    class Strict(handlers.get("greeter").options):  # type: ignore[misc]
+        def clean_greeting(self) -> str:
+            raise ValidationError("Too loud.")
+
+    handlers.register("strict", print, options=Strict)
+    stream = Stream.objects.create(slug="s", title="S", handler="strict")
+    response = admin.post(change_url(stream), form_data(**{**GREETER, "handler": "strict"}))
+    assert errors(response) == {"option-greeting": ["Too loud."]}
+
+
+def test_another_handler_starts_with_its_own_options(admin: Client) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="greeter", options={"greeting": "Hey"})
+    admin.post(change_url(stream), form_data(**{**GREETER, "handler": "parrot"}))
+    stream.refresh_from_db()
+    assert (stream.handler, stream.options) == ("parrot", {})
+
+
+def test_a_handler_gone_from_the_code_is_shown_and_kept(admin: Client) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="gone", options={"greeting": "Hey"})
+    assert "gone (not in code any more)" in admin.get(change_url(stream)).content.decode()
+    assert "gone – missing" in admin.get(reverse("admin:streams_stream_changelist")).content.decode()
+
+    admin.post(change_url(stream), form_data(handler="gone", title="Renamed"))
+    stream.refresh_from_db()
+    assert (stream.title, stream.handler, stream.options) == ("Renamed", "gone", {"greeting": "Hey"})
+
+
+def test_the_list_filters_searches_and_links_to_the_page(admin: Client) -> None:
+    Stream.objects.create(slug="one", title="First", handler="parrot")
+    Stream.objects.create(slug="two", title="Second", handler="greeter", enabled=False)
+    changelist = reverse("admin:streams_stream_changelist")
+    assert 'href="/streams/one/"' in admin.get(changelist).content.decode()
+    for query in ({"q": "sec"}, {"enabled__exact": "0"}, {"handler": "greeter"}):
+        found = admin.get(changelist, query).context["cl"].queryset
+        assert [stream.slug for stream in found] == ["two"]
+
+
+def test_actions_switch_streams_off_and_on(admin: Client) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="parrot")
+    for action, enabled in (("disable", False), ("enable", True)):
+        admin.post(reverse("admin:streams_stream_changelist"), {"action": action, "_selected_action": [stream.pk]})
+        stream.refresh_from_db()
+        assert stream.enabled is enabled
+
+
+def test_a_group_stream_that_lets_nobody_in_is_pointed_out(admin: Client) -> None:
+    group = Group.objects.create(name="singers")
+    stream = Stream.objects.create(slug="s", title="S", handler="parrot")
+    data = form_data(access="group", groups=[group.pk])
+    assert "Nobody but superusers" in admin.post(change_url(stream), data, follow=True).content.decode()
+
+    group.permissions.add(Permission.objects.get(codename="use_stream"))
+    assert "Nobody but superusers" not in admin.post(change_url(stream), data, follow=True).content.decode()
+
+
+def test_view_permission_alone_can_look_but_not_change(handlers: Registry, client: Client) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="greeter")
+    viewer = User.objects.create(username="viewer", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_stream"))
+    client.force_login(viewer)
+    assert client.get(change_url(stream)).status_code == 200
+    assert client.post(change_url(stream), form_data(**GREETER)).status_code == 403

@@ -1,0 +1,42 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from pytest_django import Settings
+
+from streams.media import weights
+from streams.models import Stream
+from streams.registry import Registry
+
+
+def found(check_id: str, **kwargs: Any) -> list[CheckMessage]:
+    return [message for message in run_checks(**kwargs) if message.id == check_id]
+
+
+def test_missing_weights_are_reported_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "_directory", tmp_path)
+    (message,) = found("streams.W001")
+    assert "silero-vad" in message.msg
+    assert "manage.py fetch_models" in str(message.hint)
+
+
+def test_fetched_weights_are_not_reported(fetched_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "_directory", fetched_weights)
+    assert not found("streams.W001")
+
+
+@pytest.mark.django_db
+def test_rows_without_a_handler_are_reported_when_the_database_is_asked(handlers: Registry) -> None:
+    stream = Stream.objects.create(slug="s", title="Old", handler="gone")
+    messages = found("streams.W002", databases=["default"])
+    assert stream in [message.obj for message in messages]
+    assert not found("streams.W002")
+
+
+def test_the_in_memory_channel_layer_is_reported_for_deployment_only(settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    assert not found("streams.W003")
+    assert found("streams.W003", include_deployment_checks=True)
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer"}}
+    assert not found("streams.W003", include_deployment_checks=True)
