@@ -65,6 +65,7 @@ async def measure(system: System, runs: list[str], plan: Plan, notes: list[str])
         try:
             found, details[run] = await asyncio.wait_for(RUNS[run](system, plan), RUN_SECONDS)
             values |= found
+            notes += [f"{system.name}: {note}" for note in details[run].get("notes", [])]
             if details[run]["client_core_used"] > 0.8:
                 notes.append(
                     f"{system.name}: the clients used {details[run]['client_core_used']:.0%} of their core ({run})"
@@ -96,9 +97,10 @@ async def main() -> None:
     details = {}
     for system in systems:
         results[system.name], details[system.name] = await measure(system, runs, plan, notes)
-    rows = [row for row in report.ROWS if any(row.key in values for values in results.values())]
+    rows = [row for row in report.ROWS if row.run in runs]
     print(report.conditions(plan), report.table(results, rows, [system.name for system in systems]), sep="\n\n")
-    print(*notes, sep="\n")
+    if notes:
+        print("", *notes, sep="\n")
     file = BENCH_DIR / "results.json"
     report.save(file, results, details, notes, plan)
     print(f"\nall of it: {file}", file=sys.stderr)

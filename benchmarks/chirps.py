@@ -48,8 +48,11 @@ def find(heard: np.ndarray, chirp: np.ndarray) -> tuple[int, float]:
 
 
 def measure(out: Path) -> tuple[list[Chirp], int]:
-    """The chirps one session of the client heard, and how many it missed. Both times are the client's own clock: when it
-    gave the 10 ms chunk away, and when it was given it, plus the place of the chirp in the chunk."""
+    """The chirps one session of the client heard, and how many it missed.
+
+    Both times are the client's own clock: when it gave the 10 ms chunk away and when it was given it, each plus the
+    place of the chirp in its chunk.
+    """
     notes = json.loads(out.with_suffix(".json").read_text())
     pushed_at, heard_at, starts = (np.array(notes[key]) for key in ("pushedAt", "heardAt", "starts"))
     heard = np.fromfile(out.with_suffix(".s16"), "<i2") / 32768

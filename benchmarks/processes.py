@@ -12,7 +12,7 @@ from pathlib import Path
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
 TOP = Path(__file__).parent.parent
-STOP_SECONDS = 3
+STOP_SECONDS = 5
 
 
 class Failed(Exception):
@@ -63,13 +63,13 @@ async def wait_for_port(process: Process, port: int, log: Path, seconds: float =
     deadline = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < deadline:
         if process.returncode is not None:
-            raise Failed(f"ended while starting: {last_line(log)}")
+            raise Failed(f"not running: ended while starting: {last_line(log)}")
         with suppress(OSError):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.close()
             return
         await asyncio.sleep(0.1)
-    raise Failed(f"no answer on its port within {seconds:.0f} s: {last_line(log)}")
+    raise Failed(f"not running: no answer on its port within {seconds:.0f} s: {last_line(log)}")
 
 
 def last_line(log: Path) -> str:

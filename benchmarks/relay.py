@@ -2,9 +2,10 @@
 
 python -m benchmarks.relay PORT TARGET_URL LOSS_START
 
-A client posts its offer to http://127.0.0.1:PORT/<pattern>/<path>; the relay passes it on to TARGET_URL/<path> and puts its
-own addresses in place of the candidates of the offer and of the answer. Patterns: `none`; `one`: packet number LOSS_START
-of the session; `random`: 2 % of the packets from LOSS_START on, by a fixed seed. `POST /report` tells what happened.
+A client posts its offer to http://127.0.0.1:PORT/<pattern>/<path>; the relay passes it on to TARGET_URL/<path> and puts
+its own addresses in place of the candidates of the offer and of the answer. Patterns: `none`; `one`: packet number
+LOSS_START of the session; `random`: 2 % of the packets from LOSS_START on, by a fixed seed. `POST /report` tells what
+happened.
 """
 
 import asyncio

@@ -15,6 +15,7 @@ Results = Mapping[str, Values]
 
 @dataclass(frozen=True)
 class Row:
+    run: str
     key: str
     title: str
     target: str = ""
@@ -34,17 +35,21 @@ def share_of_aiortc(share: float, key: str) -> Callable[[Results], float | None]
 
 
 ROWS = (
-    Row("idle_cpu_ms", "CPU, idle session (ms/s)", "≤ 30", fixed(30)),
-    Row("live_cpu_ms", "CPU, live echo (ms/s)", "≤ 0.7 × aiortc", share_of_aiortc(0.7, "live_cpu_ms")),
-    Row("answer_ms", "offer → answer, median (ms)", "≤ 20", fixed(20)),
-    Row("delay_p50", "echo delay p50 (ms)", "≤ 0.9 × aiortc", share_of_aiortc(0.9, "delay_p50")),
-    Row("delay_p95", "echo delay p95 (ms)"),
+    Row("idle", "idle_cpu_ms", "CPU, idle session (ms/s)", "≤ 30", fixed(30)),
+    Row("live", "live_cpu_ms", "CPU, live echo (ms/s)", "≤ 0.7 × aiortc", share_of_aiortc(0.7, "live_cpu_ms")),
+    Row("live", "answer_ms", "offer → answer, median (ms)", "≤ 20", fixed(20)),
+    Row("delay", "delay_p50", "echo delay p50 (ms)", "≤ 0.9 × aiortc", share_of_aiortc(0.9, "delay_p50")),
+    Row("delay", "delay_p95", "echo delay p95 (ms)"),
     Row(
-        "burst_delay_p50", "… first second in a burst, p50", "≤ 0.9 × aiortc's plain", share_of_aiortc(0.9, "delay_p50")
+        "delay",
+        "burst_delay_p50",
+        "… first second in a burst, p50",
+        "≤ 0.9 × aiortc's plain",
+        share_of_aiortc(0.9, "delay_p50"),
     ),
-    Row("burst_delay_p95", "… first second in a burst, p95"),
-    Row("one_loss_growth", "delay 5 s after one lost packet", "within 40 of before", fixed(40)),
-    Row("random_loss_growth", "delay after 5 s of 2 % loss", "within 40 of before", fixed(40)),
+    Row("delay", "burst_delay_p95", "… first second in a burst, p95"),
+    Row("delay", "one_loss_growth", "delay 5 s after one lost packet", "within 40 of before", fixed(40)),
+    Row("delay", "random_loss_growth", "delay after 5 s of 2 % loss", "within 40 of before", fixed(40)),
 )
 
 

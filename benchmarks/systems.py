@@ -10,12 +10,11 @@ from benchmarks.environments import (
     BENCH_DIR,
     FASTRTC_PYTHON,
     FASTRTC_WEIGHTS,
+    SITE_ENV,
     fastrtc_installed,
     prepare_site,
 )
 from benchmarks.processes import SERVER_CORE, TOP, Failed, free_port, running, wait_for_port
-
-SITE_DIR = BENCH_DIR / "site"
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,6 @@ class System:
             yield Server(f"http://127.0.0.1:{port}", process.pid)
 
 
-def prepare_ours() -> None:
-    if not (TOP / "streams" / "services.py").exists():
-        raise Failed("not running: the site cannot answer offers yet")
-    prepare_site(SITE_DIR)
-
-
 def prepare_fastrtc() -> None:
     if not fastrtc_installed():
         raise Failed("not installed (--with-fastrtc installs it)")
@@ -61,13 +54,8 @@ SYSTEMS = (
         ],
         "/api/streams/echo/webrtc/offer",
         "/api/streams/echo-live/webrtc/offer",
-        prepare_ours,
-        {
-            "VAR_DIR": str(SITE_DIR),
-            "DJANGO_DEBUG": "0",
-            "DJANGO_SECRET_KEY": "only for the benchmark, on loopback, for a few minutes",
-            "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
-        },
+        prepare_site,
+        SITE_ENV,
     ),
     System(
         "aiortc",

@@ -24,14 +24,14 @@ class CsrfFailed(StreamsError):
     detail = "The CSRF token is missing or wrong. Send the csrftoken cookie's value in the X-CSRFToken header."
 
 
-@router.post("/{slug}/webrtc/offer", response=Answer | Success, exclude_none=True, summary="Offer or trickled candidate")
+@router.post(
+    "/{slug}/webrtc/offer", response=Answer | Success, exclude_none=True, summary="Offer or trickled candidate"
+)
 async def webrtc_offer(request: HttpRequest, slug: str, body: Offer) -> dict[str, Any]:
     caller, token = await caller_of(request)
     stream = await services.find_stream(slug, caller.user)
     if body.type == "ice-candidate":
-        await services.add_candidate(
-            stream, caller, body.webrtc_id, body.candidate.dict() if body.candidate else None
-        )
+        await services.add_candidate(stream, caller, body.webrtc_id, body.candidate.dict() if body.candidate else None)
         return {"status": "success"}
     sdp = await services.answer_offer(stream, caller, body.webrtc_id, body.sdp)
     return {"sdp": sdp, "type": "answer", "webrtc_id": body.webrtc_id, "token": token}

@@ -19,6 +19,8 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 
 from benchmarks.json_http import post_json
 
+Samples = np.ndarray[Any, np.dtype[np.float64]]
+
 RATE = 48000
 FRAME = 960
 FRAME_SECONDS = FRAME / RATE
@@ -26,18 +28,19 @@ LOOP_SECONDS = 10
 BETWEEN_OFFERS = 0.25
 
 
-def quiet_room() -> np.ndarray:
+def quiet_room() -> Samples:
     return np.random.default_rng(1).normal(0, 10 ** (-60 / 20), RATE * LOOP_SECONDS)
 
 
-def voice() -> np.ndarray:
+def voice() -> Samples:
     """Harmonics of 120 Hz that come and go four times a second: to Opus much like speech."""
     t = np.arange(RATE * LOOP_SECONDS) / RATE
-    harmonics = sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 25))
-    return 0.15 * harmonics * (0.55 + 0.45 * np.sin(2 * np.pi * 4 * t)) + quiet_room()
+    loudness = 0.15 * (0.55 + 0.45 * np.sin(2 * np.pi * 4 * t))
+    harmonics = np.sum([np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 25)], axis=0)
+    return np.asarray(loudness * harmonics + quiet_room())
 
 
-def encode(samples: np.ndarray) -> list[bytes]:
+def encode(samples: Samples) -> list[bytes]:
     """Mono, 32 kb/s, as browsers send a microphone."""
     codec = av.CodecContext.create("libopus", "w")
     codec.sample_rate, codec.format, codec.layout, codec.bit_rate = RATE, "s16", "mono", 32000
@@ -61,7 +64,7 @@ class PacketTrack(MediaStreamTrack):
         self.started: float | None = None
         self.worst_lateness = 0.0
 
-    async def recv(self) -> av.Packet:
+    async def recv(self) -> "av.Packet[Any]":
         if self.started is None:
             self.started = time.perf_counter()
         due = self.started + self.sent * FRAME_SECONDS
@@ -105,7 +108,7 @@ class Session:
         self.received += 1
 
 
-async def run(url: str, count: int, samples: np.ndarray) -> None:
+async def run(url: str, count: int, samples: Samples) -> None:
     packets = encode(samples)
     sessions = [Session(packets) for _ in range(count)]
     try:

@@ -23,7 +23,8 @@ def audio_to_int16(audio: NDArray[np.generic]) -> NDArray[np.int16]:
     if audio.dtype == np.int16:
         return audio.astype(np.int16, copy=False)
     if audio.dtype in (np.float32, np.float64):
-        return np.clip(np.rint(audio * np.float32(32767)), -32768, 32767).astype(np.int16)
+        scaled: NDArray[np.float32] = audio.astype(np.float32) * np.float32(32767)
+        return np.clip(np.rint(scaled), -32768, 32767).astype(np.int16)
     raise TypeError(f"Unsupported audio data type: {audio.dtype}. Use int16, or float32 between -1 and 1.")
 
 
@@ -48,9 +49,9 @@ def to_mono(audio: NDArray[np.generic]) -> Samples:
     if samples.ndim == 1:
         return samples
     if samples.ndim == 2 and samples.shape[0] == 1:
-        return samples[0]
+        return samples.reshape(-1)
     if samples.ndim == 2 and samples.shape[0] <= 8:
-        return np.rint(samples.mean(axis=0)).astype(np.int16)
+        return np.asarray(np.rint(samples.mean(axis=0)), np.int16)
     raise ValueError(f"Audio has shape {samples.shape}. Use (n,), (1, n) for mono or (2, n) for stereo.")
 
 
@@ -77,7 +78,7 @@ class Resampler:
 
 
 def _joined(frames: list[av.AudioFrame]) -> Samples:
-    parts = [frame.to_ndarray()[0] for frame in frames]
+    parts: list[Samples] = [frame.to_ndarray()[0] for frame in frames]
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)

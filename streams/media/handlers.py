@@ -107,10 +107,10 @@ class StreamHandlerBase(ABC):
         """Return the next thing to play, or None. Called by the session, one at a time."""
         raise NotImplementedError
 
-    async def begin(self) -> None:
+    async def begin(self) -> None:  # noqa: B027 - nothing to do is a fine default
         """Called by the session once it is live."""
 
-    async def end(self) -> None:
+    async def end(self) -> None:  # noqa: B027
         """Called by the session once, when it closes, whatever happened before."""
 
 

@@ -37,7 +37,7 @@ class NotEmittable(TypeError):
     def __init__(self, item: object) -> None:
         super().__init__(
             f"A handler emitted {type(item).__name__}: {item!r:.80}. "
-            "Emit (sample_rate, array), AdditionalOutputs(…), CloseStream(…), a pair of audio and one of these, or None."
+            "Emit (sample_rate, array), AdditionalOutputs(…), CloseStream(…), audio and one of these, or None."
         )
 
 

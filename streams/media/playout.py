@@ -10,7 +10,7 @@ import numpy as np
 from streams.media.audio import FRAME_SECONDS, Samples
 
 HIGH_WATER = 10.0
-"""Seconds of audio after which a writer waits. A reply may be generated faster than it is spoken, but not without end."""
+"""Seconds of audio after which a writer waits: a reply may be generated faster than it is spoken, within bounds."""
 STANDING_FRAMES = 100
 """Frames over which a backlog must stand to count as delay."""
 STANDING_MAX = 5

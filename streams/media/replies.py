@@ -44,7 +44,7 @@ class Reply:
         else:
             await self._run_sync()
 
-    async def _run_async(self, items: AsyncIterator[Emitted]) -> None:
+    async def _run_async(self, items: AsyncIterator[Any]) -> None:
         try:
             async for item in items:
                 await self._play(item)

@@ -301,10 +301,9 @@ class Session:
 
 
 def words_for(error: BaseException, debug: bool) -> str:
-    """What a client may read of an error: the author's words of a WebRTCError; of any other nothing, unless debugging."""
+    """What a client may read of an error: the words of a WebRTCError; of any other nothing, unless debugging."""
     if isinstance(error, WebRTCError):
         return error.message
     if debug:
         return f"{type(error).__name__}: {error}"
     return "Something went wrong in this stream. Please try again."
-

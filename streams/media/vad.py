@@ -29,8 +29,8 @@ class SileroVadOptions:
 class SileroVad:
     """The loaded model. Stateless, so every session shares one.
 
-    Source: github.com/snakers4/silero-vad, ONNX interface of v5 and v6: input float32 (1, 64 + 512) at 16 kHz,
-    state float32 (2, 1, 128), sr int64; output (1, 1), stateN.
+    Source: github.com/snakers4/silero-vad, ONNX interface of v6, 16 kHz only: input float32 (1, 64 + 512),
+    state float32 (2, 1, 128); output (1, 1), stateN.
     """
 
     def __init__(self, path: str) -> None:
@@ -41,10 +41,9 @@ class SileroVad:
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self._rate = np.array(RATE, np.int64)
 
     def __call__(self, window: np.ndarray[Any, Any], state: np.ndarray[Any, Any]) -> tuple[float, Any]:
-        probability, state = self._session.run(None, {"input": window, "state": state, "sr": self._rate})
+        probability, state = self._session.run(None, {"input": window, "state": state})
         return float(probability[0, 0]), state
 
 

@@ -103,6 +103,12 @@ class Peer:
                 await self._changed.wait()
         return np.concatenate(self.heard)
 
+    async def spoken(self, seconds: float) -> None:
+        """Wait until the microphone has sent this much more."""
+        until = len(self.voice.sent) + seconds * RATE / FRAME
+        while len(self.voice.sent) < until:  # noqa: ASYNC110 - the track announces nothing
+            await asyncio.sleep(FRAME / RATE)
+
     async def close(self) -> None:
         if self._listening is not None:
             self._listening.cancel()
@@ -118,7 +124,7 @@ class Peer:
     async def _listen(self, track: MediaStreamTrack) -> None:
         try:
             while True:
-                frame = await track.recv()
+                frame: Any = await track.recv()
                 samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
                 self.heard.append(samples)
                 self._changed.set()

@@ -51,7 +51,7 @@ class JitterBuffer:
         if ahead >= 0x8000 and 0x10000 - ahead <= RESTART:
             self.stats.late += 1
             return []
-        if RESTART < ahead:
+        if ahead > RESTART:
             self._held.clear()
             self._next = packet.sequence
         elif packet.sequence in self._held:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import av
 import numpy as np
@@ -38,6 +38,8 @@ KEEPALIVE = 20
 MAX_GAP_SECONDS = 1.0
 """Silence put in at most for packets that were lost or not sent."""
 
+OpusPacket: TypeAlias = "av.Packet[Any]"
+
 Sink = Callable[[Samples, int, float], None]
 """Called with mono samples, their rate in Hz and the media time of the first one in seconds."""
 
@@ -56,7 +58,7 @@ class AiortcDecoder:
         self.rate = 16000 if codec.name == "G722" else 8000
 
     def decode(self, payload: bytes) -> Samples:
-        frames = self._decoder.decode(JitterFrame(data=payload, timestamp=0))
+        frames: list[Any] = self._decoder.decode(JitterFrame(data=payload, timestamp=0))
         return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
@@ -87,7 +89,7 @@ class AudioReceiver(RTCRtpReceiver):
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
         await super().receive(parameters)
-        self._RTCRtpReceiver__stop_decoder()
+        self._RTCRtpReceiver__stop_decoder()  # type: ignore[attr-defined]
 
     async def stop(self) -> None:
         self._cancel_timer()
@@ -112,11 +114,11 @@ class AudioReceiver(RTCRtpReceiver):
 
     @property
     def _codecs(self) -> dict[int, RTCRtpCodecParameters]:
-        return self._RTCRtpReceiver__codecs  # type: ignore[no-any-return]
+        return self._RTCRtpReceiver__codecs  # type: ignore[no-any-return, attr-defined]
 
     @property
     def _remote_streams(self) -> dict[int, Any]:
-        return self._RTCRtpReceiver__remote_streams  # type: ignore[no-any-return]
+        return self._RTCRtpReceiver__remote_streams  # type: ignore[no-any-return, attr-defined]
 
     def _deliver(self, packets: list[Packet]) -> None:
         for packet in packets:
@@ -186,7 +188,7 @@ class AudioSender(MediaStreamTrack):
         self._slot = -1
         self._silent = HANGOVER
 
-    async def recv(self) -> av.Packet | av.AudioFrame:
+    async def recv(self) -> OpusPacket | av.AudioFrame:
         loop = asyncio.get_running_loop()
         if self._origin is None:
             self._origin = loop.time()
@@ -223,16 +225,16 @@ class AudioSender(MediaStreamTrack):
             return round(slots)
         return max(self._slot + 1, int(slots))
 
-    def _silence(self, now: float) -> av.Packet | av.AudioFrame:
+    def _silence(self, now: float) -> OpusPacket | av.AudioFrame:
         assert self._origin is not None
         self._slot = max(self._slot + 1, int((now - self._origin) / FRAME_SECONDS) - 1)
         self._silent += 1
         return self._packed(None)
 
-    def _packed(self, frame: Samples | None) -> av.Packet | av.AudioFrame:
+    def _packed(self, frame: Samples | None) -> OpusPacket | av.AudioFrame:
         if not self.opus:
             return self._plain(frame)
-        packet = av.Packet(SILENCE if frame is None else self._encode(frame))
+        packet: OpusPacket = av.Packet(SILENCE if frame is None else self._encode(frame))
         packet.pts = self._slot * FRAME_TICKS
         packet.time_base = TIME_BASE
         return packet

@@ -74,7 +74,7 @@ class WebRTCTransport:
                 if transceiver.kind == "audio":
                     self._connect_audio(transceiver, session)
             await self._pc.setLocalDescription(await self._pc.createAnswer())
-        except Exception as error:  # noqa: BLE001 - aiortc answers a bad offer with whatever its parser trips over
+        except Exception as error:  # aiortc trips over a bad offer in many ways
             logger.info("Offer refused: %s: %s", type(error).__name__, error)
             raise OfferError(f"The offer could not be applied: {error}") from error
         return str(self._pc.localDescription.sdp)
@@ -82,10 +82,12 @@ class WebRTCTransport:
     def _check(self, sdp: str) -> None:
         try:
             media = SessionDescription.parse(sdp).media
-        except Exception as error:  # noqa: BLE001 - the parser raises ValueError, KeyError, IndexError, AssertionError
+        except Exception as error:  # ValueError, KeyError, IndexError, AssertionError …
             raise OfferError("The offer's sdp is not a session description.") from error
         if not media:
             raise OfferError("The offer has no media and no data channel.")
+        if any(section.dtls is None or not section.dtls.fingerprints for section in media):
+            raise OfferError("The offer has no DTLS fingerprint. WebRTC media is always encrypted.")
         kinds = {section.kind for section in media}
         if kinds - {"audio", "application"} and not self.config.allow_extra_tracks:
             extra = ", ".join(sorted(kinds - {"audio", "application"}))
@@ -139,10 +141,11 @@ class WebRTCTransport:
         self._watch = session.loop.call_later(WATCH_SECONDS, self._keep_watch, session)
 
     def _received_packets(self) -> int:
-        for transport in {t.receiver.transport for t in self._pc.getTransceivers()} or {self._pc.sctp.transport}:
-            stats = transport._get_stats()
-            return sum(report.packetsReceived for report in stats.values())
-        return 0
+        """Datagrams that came through DTLS or SRTP; everything is bundled on one transport."""
+        transceivers = self._pc.getTransceivers()
+        owner = transceivers[0].receiver if transceivers else self._pc.sctp
+        stats = owner.transport._get_stats() if owner is not None else {}
+        return sum(report.packetsReceived for report in stats.values())
 
     async def close(self) -> None:
         if self._watch is not None:

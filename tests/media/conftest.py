@@ -1,0 +1,51 @@
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streams.media import reply_on_pause, weights
+from streams.media.vad import SileroVad, get_silero_model
+from tests.media.virtual_time import VirtualTimeLoop, count_threads
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "real_time: run on the real event loop, because real sockets are used")
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.get_closest_marker("real_time"):
+        return {"real": asyncio.new_event_loop}
+    return {"virtual": VirtualTimeLoop}
+
+
+@pytest.fixture(autouse=True)
+def _virtual_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    count_threads(monkeypatch)
+
+
+@pytest.fixture
+def silero() -> Iterator[SileroVad]:
+    """The real model."""
+    before = weights.directory()
+    weights.set_directory(os.environ.get("STREAMS_MODELS_DIR", Path(__file__).parents[2] / "var/models"))
+    weights.fetch("silero-vad")
+    yield get_silero_model()
+    weights.set_directory(before)
+
+
+class LoudIsSpeech:
+    """A model for tests: a hop is speech if it is loud."""
+
+    def __call__(self, window: np.ndarray[Any, Any], state: np.ndarray[Any, Any]) -> tuple[float, Any]:
+        return (0.95 if np.abs(window[:, -512:]).max() > 0.03 else 0.02), state
+
+
+@pytest.fixture
+def loud_is_speech(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reply_on_pause, "get_silero_model", LoudIsSpeech)
