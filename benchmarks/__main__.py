@@ -107,4 +107,9 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit("stopped before the end; nothing is left running")
+    except Failed as error:
+        sys.exit(str(error))

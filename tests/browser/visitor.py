@@ -20,7 +20,7 @@ FLAGS = [
     "--host-resolver-rules=MAP insecure.test 127.0.0.1",
 ]
 RECORDER = (Path(__file__).parent / "recorder.js").read_text()
-PATIENCE = 60_000  # milliseconds until a test that waits for something fails
+PATIENCE = 30_000  # milliseconds until a test that waits for something fails
 
 
 class Visitor:

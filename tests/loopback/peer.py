@@ -103,6 +103,11 @@ class Peer:
                 await self._changed.wait()
         return np.concatenate(self.heard)
 
+    async def message_channel_open(self) -> None:
+        async with asyncio.timeout(20):
+            while self.channel.readyState != "open":  # noqa: ASYNC110 - aiortc may have opened it before
+                await asyncio.sleep(0.01)
+
     async def spoken(self, seconds: float) -> None:
         """Wait until the microphone has sent this much more."""
         until = len(self.voice.sent) + seconds * RATE / FRAME

@@ -56,7 +56,7 @@ def test_values_and_closing_beside_audio(sound: object, extra: object) -> None:
     ],
 )
 def test_anything_else_is_refused_with_advice(item: object) -> None:
-    with pytest.raises(NotEmittable, match=r"^A handler emitted .*Emit \(sample_rate, array\)"):
+    with pytest.raises(NotEmittable, match=r"(?s)^A handler emitted .*Emit \(sample_rate, array\)"):
         split(item)
 
 

@@ -41,9 +41,7 @@ async def test_stop_iteration_is_an_error_too(thread: UserThread) -> None:
 
 
 @pytest.mark.parametrize("exception", [SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit])
-async def test_user_code_cannot_end_the_loop_or_the_task(
-    thread: UserThread, exception: type[BaseException]
-) -> None:
+async def test_user_code_cannot_end_the_loop_or_the_task(thread: UserThread, exception: type[BaseException]) -> None:
     def leave() -> None:
         raise exception
 

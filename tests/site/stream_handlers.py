@@ -37,5 +37,6 @@ def answer(audio: Audio) -> Iterator[Audio]:
 register("long-reply", ReplyOnPause(long_reply))
 register("raises", ReplyOnPause(raises))
 register("one-at-a-time", ReplyOnPause(answer), concurrency_limit=1)
+register("one-place", ReplyOnPause(answer), concurrency_limit=1)
 register("members", ReplyOnPause(answer), access="login")
 register("short", ReplyOnPause(answer), time_limit=2)

@@ -1,0 +1,296 @@
+import asyncio
+import random
+
+import numpy as np
+import pytest
+
+from streams.media.audio import FRAME_SECONDS, Samples
+from streams.media.playout import HIGH_WATER, Playout
+from tests.media.virtual_time import now, settled
+
+RATE = 24000
+FRAME = 480
+
+
+def numbered(count: int, first: int = 1) -> Samples:
+    """Samples that tell their place; loud enough to be worth hearing."""
+    return (np.arange(first, first + count) % 20000 + 1000).astype(np.int16)
+
+
+def read_all(playout: Playout) -> list[Samples]:
+    frames = []
+    while (frame := playout.read()) is not None:
+        frames.append(frame)
+    return frames
+
+
+def joined(frames: list[Samples]) -> Samples:
+    return np.concatenate([np.zeros(0, np.int16), *frames])
+
+
+@pytest.fixture
+def playout() -> Playout:
+    return Playout(RATE)
+
+
+@pytest.mark.parametrize("rate", [8000, 12000, 16000, 24000, 48000])
+def test_a_frame_is_20_ms(rate: int) -> None:
+    playout = Playout(rate)
+    playout.write(numbered(rate))
+    assert [frame.size for frame in read_all(playout)] == [rate // 50] * 50
+
+
+@pytest.mark.parametrize("size", [1, 7, 479, 480, 481, 960, 1000, 5000])
+def test_any_chunks_come_out_as_frames_in_exact_order(playout: Playout, size: int) -> None:
+    samples = numbered(48000)
+    for start in range(0, samples.size, size):
+        playout.write(samples[start : start + size])
+    frames = read_all(playout)
+    assert {frame.size for frame in frames} == {FRAME}
+    assert joined(frames).tolist() == samples.tolist()
+    assert playout.played == 100
+
+
+def test_nothing_is_padded_before_the_flush(playout: Playout) -> None:
+    playout.write(numbered(FRAME + 100))
+    assert len(read_all(playout)) == 1
+    assert not playout.ready
+    playout.write(numbered(FRAME - 100))
+    assert len(read_all(playout)) == 1
+    assert not playout.buffered
+
+
+def test_the_flush_pads_the_last_frame(playout: Playout) -> None:
+    playout.write(numbered(FRAME + 100))
+    playout.flush()
+    frames = read_all(playout)
+    assert [frame.size for frame in frames] == [FRAME, FRAME]
+    assert joined(frames).tolist() == numbered(FRAME + 100).tolist() + [0] * (FRAME - 100)
+
+
+def test_writing_goes_on_after_a_flush(playout: Playout) -> None:
+    playout.write(numbered(100))
+    playout.flush()
+    playout.write(numbered(100))
+    assert not playout.ready
+    playout.write(numbered(FRAME))
+    assert playout.ready
+
+
+def test_nothing_to_read(playout: Playout) -> None:
+    assert playout.read() is None
+    playout.flush()
+    assert playout.read() is None
+    assert playout.played == 0
+
+
+def test_clear_drops_everything_and_says_how_much(playout: Playout) -> None:
+    playout.write(numbered(RATE))
+    playout.read()
+    assert playout.clear() == pytest.approx(0.98)
+    assert playout.read() is None
+    assert playout.buffered == 0
+    playout.write(numbered(FRAME, first=7))
+    assert (frame := playout.read()) is not None and frame.tolist() == numbered(FRAME, first=7).tolist()
+
+
+def test_held_audio_goes_on_where_it_stopped(playout: Playout) -> None:
+    playout.write(numbered(10 * FRAME))
+    first = [playout.read() for _ in range(3)]
+    playout.hold()
+    assert playout.read() is None
+    playout.write(numbered(5 * FRAME, first=10 * FRAME + 1))
+    assert not playout.ready
+    playout.release()
+    assert joined([frame for frame in first if frame is not None] + read_all(playout)).tolist() == (
+        numbered(15 * FRAME).tolist()
+    )
+
+
+def test_clearing_ends_the_hold(playout: Playout) -> None:
+    playout.hold()
+    playout.clear()
+    playout.write(numbered(FRAME))
+    assert playout.ready
+
+
+# -- waiting
+
+
+async def test_the_reader_wakes_when_a_frame_is_there(playout: Playout) -> None:
+    began = now()
+    asyncio.get_running_loop().call_later(0.3, playout.write, numbered(100))
+    asyncio.get_running_loop().call_later(0.5, playout.write, numbered(FRAME))
+    assert await playout.wait(1)
+    assert now() - began == pytest.approx(0.5)
+
+
+async def test_the_reader_wakes_at_a_flush_and_at_a_release(playout: Playout) -> None:
+    began = now()
+    playout.write(numbered(100))
+    asyncio.get_running_loop().call_later(0.3, playout.flush)
+    assert await playout.wait(1)
+    assert now() - began == pytest.approx(0.3)
+    playout.hold()
+    asyncio.get_running_loop().call_later(0.3, playout.release)
+    assert await playout.wait(1)
+    assert now() - began == pytest.approx(0.6)
+
+
+async def test_the_reader_gives_up(playout: Playout) -> None:
+    began = now()
+    assert not await playout.wait(0.4)
+    assert now() - began == pytest.approx(0.4)
+    assert not await playout.wait(-1)
+
+
+async def test_the_reader_can_be_cancelled(playout: Playout) -> None:
+    waiting = asyncio.create_task(playout.wait(10))
+    await settled()
+    waiting.cancel()
+    await settled()
+    playout.write(numbered(FRAME))
+    assert await playout.wait(1)
+
+
+async def test_drained_waits_until_the_last_frame_has_been_read(playout: Playout) -> None:
+    await playout.drained()
+    playout.write(numbered(FRAME + 10))
+    waiting = asyncio.create_task(playout.drained())
+    playout.read()
+    await settled()
+    assert not waiting.done()
+    playout.flush()
+    await settled()
+    assert not waiting.done()
+    playout.read()
+    await settled()
+    assert waiting.done()
+
+
+async def test_drained_at_a_flush_after_the_last_full_frame(playout: Playout) -> None:
+    playout.write(numbered(FRAME))
+    waiting = asyncio.create_task(playout.drained())
+    playout.read()
+    await settled()
+    assert not waiting.done()  # more may follow
+    playout.flush()
+    await settled()
+    assert waiting.done()
+
+
+async def test_drained_by_clearing(playout: Playout) -> None:
+    playout.write(numbered(FRAME))
+    waiting = asyncio.create_task(playout.drained())
+    await settled()
+    playout.clear()
+    await settled()
+    assert waiting.done()
+
+
+async def test_a_writer_waits_above_high_water(playout: Playout) -> None:
+    playout.write(numbered(int(RATE * HIGH_WATER)))
+    await playout.writable()
+    playout.write(numbered(FRAME))
+    waiting = asyncio.create_task(playout.writable())
+    await settled()
+    assert not waiting.done()
+    playout.read()
+    await settled()
+    assert waiting.done()
+
+
+async def test_clearing_lets_the_writer_go_on(playout: Playout) -> None:
+    playout.write(numbered(int(RATE * HIGH_WATER) + FRAME))
+    waiting = asyncio.create_task(playout.writable())
+    await settled()
+    playout.clear()
+    await settled()
+    assert waiting.done()
+
+
+# -- the live edge
+
+
+def live(playout: Playout, frames: int, first: int = 0, jitter: int = 0, level: int = 0) -> tuple[list[Samples], int]:
+    """A source that writes a frame for each that is read, ``jitter`` now and then later and two at once."""
+    chance, owed, heard, number = random.Random(1), 0, [], first
+    for _ in range(frames):
+        owed += 1
+        if owed > jitter or chance.random() < 0.7:
+            for _ in range(owed):
+                playout.write(np.full(FRAME, level, np.int16))
+                number += 1
+            owed = 0
+        if (frame := playout.read()) is not None:
+            heard.append(frame)
+    return heard, number
+
+
+@pytest.mark.parametrize("level", [0, 5000])
+@pytest.mark.parametrize("backlog", [1, 2, 3, 5])
+def test_a_standing_backlog_is_worked_off(playout: Playout, backlog: int, level: int) -> None:
+    playout.write(np.full(backlog * FRAME, level, np.int16))
+    live(playout, 2000, level=level)
+    assert playout.buffered <= FRAME_SECONDS
+
+
+def test_a_quiet_frame_is_left_out_rather_than_a_loud_one(playout: Playout) -> None:
+    playout.write(numbered(2 * FRAME))
+    written = [np.full(FRAME, 0 if number % 10 == 9 else 9000, np.int16) for number in range(400)]
+    heard = []
+    for frame in written:
+        playout.write(frame)
+        got = playout.read()
+        assert got is not None
+        heard.append(got)
+    loud_written = sum(int(frame.max()) == 9000 for frame in written[: len(heard) - 2])
+    loud_heard = sum(int(frame.max()) == 9000 for frame in heard)
+    assert playout.buffered < 2 * FRAME_SECONDS
+    assert loud_heard >= loud_written - 2
+
+
+def test_jitter_is_not_mistaken_for_a_backlog(playout: Playout) -> None:
+    heard, written = live(playout, 2000, jitter=1)
+    assert len(heard) >= written - 1
+
+
+REPLY_FRAMES = [1, 2, 5, 6, 50, 99, 100, 101, 102, 103, 104, 105, 106, 107, 150, 199, 201, 203, 205, 206, 305, 499]
+
+
+@pytest.mark.parametrize("level", [100, 8000])
+@pytest.mark.parametrize("frames", REPLY_FRAMES)
+def test_a_reply_written_ahead_never_loses_a_sample(playout: Playout, frames: int, level: int) -> None:
+    reply = (np.arange(frames * FRAME) % level).astype(np.int16)
+    playout.write(reply)
+    playout.flush()
+    assert joined(read_all(playout)).tolist() == reply.tolist()
+
+
+@pytest.mark.parametrize("before", range(0, 100, 7))
+def test_replies_one_after_the_other_never_lose_a_sample(playout: Playout, before: int) -> None:
+    for frames in (before, 3, 102, 60, 260):
+        reply = (np.arange(frames * FRAME) % 300).astype(np.int16)
+        playout.write(reply)
+        playout.flush()
+        assert joined(read_all(playout)).tolist() == reply.tolist()
+
+
+@pytest.mark.parametrize("lead", [2, 4, 8, 30])
+def test_a_reply_generated_just_ahead_of_its_playing_loses_nothing(playout: Playout, lead: int) -> None:
+    """A generator that pauses for each chunk of speech synthesis and then writes it at once."""
+    heard, written, total = [], 0, 20 * 25
+    reply = (np.arange(total * FRAME) % 300).astype(np.int16)
+    for tick in range(total):
+        if tick % 25 == 0:
+            playout.write(reply[written : written + 25 * FRAME])
+            written += 25 * FRAME
+        if tick == 0:
+            for _ in range(25 - lead):
+                heard.append(playout.read())
+            playout.write(reply[written : written + 25 * FRAME])
+            written += 25 * FRAME
+        heard.append(playout.read())
+    playout.flush()
+    frames = [frame for frame in heard if frame is not None] + read_all(playout)
+    assert joined(frames).tolist() == reply[:written].tolist()
