@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 
-STEADY = 0.01
-"""Seconds between two arrivals above which the sender is in real time, not catching up (half a frame)."""
+STEADY = 0.75
+"""Arriving more than this share of its own length after the one before, a frame is in real time, not catching up."""
+GAIN = 0.01
+"""Seconds by which a frame must beat the fastest transit to show that those before it were late."""
 TOLERANCE = 0.06
 """Seconds a frame may be late on a quiet network."""
 MAX_TOLERANCE = 0.2
@@ -24,26 +26,30 @@ class LiveEdge:
     def __init__(self) -> None:
         self.dropped = 0
         self._catching_up = True
-        self._last_arrival = float("-inf")
+        self._last: tuple[float, float] | None = None
         self._fastest: deque[tuple[float, float]] = deque()
         self._lateness: deque[float] = deque(maxlen=250)
         self._tolerance = TOLERANCE
 
     def admits(self, media_time: float, now: float) -> bool:
         """Tell whether the frame of ``media_time`` seconds, arriving at ``now``, is to be heard."""
-        pause = now - self._last_arrival
-        self._last_arrival = now
-        late = self._late(now - media_time, now)
-        if late > self._tolerance:
+        steady = self._is_steady(media_time, now)
+        gain, late = self._compare(now - media_time, now)
+        if late > self._tolerance or (gain > GAIN and not steady):
             self._catching_up = True
-        elif self._catching_up and pause >= STEADY:
+        elif steady:
             self._catching_up = False
         self.dropped += self._catching_up
         return not self._catching_up
 
-    def _late(self, transit: float, now: float) -> float:
-        """Lateness against the smallest transit of the window (a monotonic queue)."""
+    def _is_steady(self, media_time: float, now: float) -> bool:
+        last, self._last = self._last, (media_time, now)
+        return last is not None and now - last[1] >= STEADY * (media_time - last[0])
+
+    def _compare(self, transit: float, now: float) -> tuple[float, float]:
+        """How much faster, and how much slower, than the smallest transit of the window (a monotonic queue)."""
         fastest = self._fastest
+        gain = fastest[0][1] - transit if fastest else 0.0
         while fastest and fastest[-1][1] >= transit:
             fastest.pop()
         fastest.append((now, transit))
@@ -54,4 +60,4 @@ class LiveEdge:
         if len(self._lateness) % 50 == 0:
             usual = sorted(self._lateness)[int(len(self._lateness) * 0.95)]
             self._tolerance = min(max(TOLERANCE, usual + 0.02), MAX_TOLERANCE)
-        return late
+        return gain, late

@@ -190,11 +190,14 @@ class Session:
 
     # -- input --------------------------------------------------------------------------------------------------
 
-    def receive_audio(self, samples: Samples, rate: int, media_time: float) -> None:
-        """Take a frame of mono int16 ``samples`` that begins at ``media_time`` seconds of the sender's clock."""
+    def receive_audio(self, samples: Samples, rate: int, media_time: float, filler: bool = False) -> None:
+        """Take a frame of mono int16 ``samples`` that begins at ``media_time`` seconds of the sender's clock.
+
+        ``filler`` is silence in the place of lost audio. A live handler does not get it: its time has passed.
+        """
         if self.state is not State.LIVE:
             return
-        if self.handler.live_edge and not self._edge.admits(media_time, self.loop.time()):
+        if self.handler.live_edge and (filler or not self._edge.admits(media_time, self.loop.time())):
             return
         self._input.append((samples, rate))
         self._arrived.set()

@@ -48,6 +48,10 @@ class Client:
 
     async def connect(self) -> "Client":
         self.session.connecting()
+        return await self.connect_later()
+
+    async def connect_later(self) -> "Client":
+        """The rest of ``connect``, for a session that is connecting."""
         self.session.connected()
         self._ear = asyncio.create_task(self._hear())
         await settled()

@@ -113,7 +113,7 @@ def test_the_pause_is_decided_half_a_second_after_the_last_word(talked: float) -
     assert event.at == pytest.approx(ended)
 
 
-@pytest.mark.parametrize(("window", "threshold"), [(0.4, 0.1), (0.6, 0.2), (1.0, 0.1), (2.0, 0.5)])
+@pytest.mark.parametrize(("window", "threshold"), [(0.4, 0.1), (0.6, 0.2), (1.0, 0.1), (2.0, 0.15)])
 def test_the_pause_follows_the_options(window: float, threshold: float) -> None:
     options = AlgoOptions(audio_chunk_duration=window, speech_threshold=threshold)
     listener = Listener(options).hear(1, 0).hear(3, SPEECH)
@@ -200,7 +200,7 @@ def test_any_rate_and_hop(rate: int, hop_seconds: float) -> None:
     listener.hear(1.5, 0)
     assert listener.names() == ["Suspected", "Started", "Paused"]
     at, event = listener.paused()
-    assert at - ended == pytest.approx(0.5, abs=hop_seconds)
+    assert at - ended == pytest.approx(0.5, abs=1.5 * hop_seconds)
     assert event.audio.size / rate == pytest.approx(0.3 + 2 + 0.5, abs=3 * hop_seconds)
 
 

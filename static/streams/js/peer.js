@@ -58,6 +58,7 @@ export class Peer extends EventTarget {
 
   /** Resolves when media and messages flow; rejects with an ApiError or a ConnectionError. */
   async open() {
+    /** @type {Promise<void>} */
     const opened = new Promise((resolve, reject) => (this.#opening = { resolve, reject }));
     opened.catch(() => {}); // the negotiation below may fail first
     const timer = setTimeout(() => this.#lose(), CONNECT_TIMEOUT_MS);

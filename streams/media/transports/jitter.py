@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-HOLD_SECONDS = 0.03
-"""How long later packets wait for a missing one."""
-HOLD_PACKETS = 2
-"""How many later packets prove that the missing one is lost."""
+HOLD_SECONDS = 0.015
+"""How long later packets wait for a missing one: less than a frame, so that they still play in their own time."""
 RESTART = 200
 """A jump of more packets than this is a new stream, not loss."""
 
@@ -59,8 +57,6 @@ class JitterBuffer:
             return []
         self._held[packet.sequence] = packet
         ready = self._in_order()
-        if len(self._held) >= HOLD_PACKETS:
-            ready += self._skip()
         self._set_deadline(now)
         return ready
 

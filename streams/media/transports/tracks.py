@@ -31,8 +31,10 @@ from streams.media.transports.opus import CLOCK_RATE, FRAME_TICKS, SILENCE, Opus
 logger = logging.getLogger(__name__)
 
 TIME_BASE = Fraction(1, CLOCK_RATE)
+PAUSE = 3
+"""Frame times without audio after which it has paused. Until then nothing is sent, and the client conceals the gap."""
 HANGOVER = 10
-"""Frames of silence sent after speech, which flush the client's jitter buffer."""
+"""Frames of silence sent then, which flush the client's jitter buffer."""
 KEEPALIVE = 20
 """Frame times between silent packets afterwards: 400 ms, as Opus DTX does (RFC 7587 §3.1.3)."""
 MAX_GAP_SECONDS = 1.0
@@ -40,8 +42,8 @@ MAX_GAP_SECONDS = 1.0
 
 OpusPacket: TypeAlias = "av.Packet[Any]"
 
-Sink = Callable[[Samples, int, float], None]
-"""Called with mono samples, their rate in Hz and the media time of the first one in seconds."""
+Sink = Callable[[Samples, int, float, bool], None]
+"""Called with mono samples, their rate in Hz, the media time of the first in seconds, and whether they are filler."""
 
 
 class Decoder(Protocol):
@@ -152,7 +154,7 @@ class AudioReceiver(RTCRtpReceiver):
             self._decoders[packet.payload_type] = decoder
         samples = decoder.decode(depayload(codec, packet.payload))
         self._fill_gap(packet.timestamp, codec.clockRate, decoder.rate)
-        self._sink(samples, decoder.rate, self._clock / codec.clockRate)
+        self._sink(samples, decoder.rate, self._clock / codec.clockRate, False)
         ticks = samples.size * codec.clockRate // decoder.rate
         self._clock += ticks
         self._expected = (packet.timestamp + ticks) & 0xFFFFFFFF
@@ -165,7 +167,7 @@ class AudioReceiver(RTCRtpReceiver):
         if gap == 0 or gap >= 0x80000000:
             return
         if gap <= MAX_GAP_SECONDS * clock_rate:
-            self._sink(np.zeros(gap * rate // clock_rate, np.int16), rate, self._clock / clock_rate)
+            self._sink(np.zeros(gap * rate // clock_rate, np.int16), rate, self._clock / clock_rate, True)
         self._clock += gap
 
 
@@ -186,16 +188,14 @@ class AudioSender(MediaStreamTrack):
         self._origin: float | None = None
         """When slot 0 of the 20 ms grid was due."""
         self._slot = -1
-        self._silent = HANGOVER
+        self._silent = HANGOVER + 1
 
     async def recv(self) -> OpusPacket | av.AudioFrame:
         loop = asyncio.get_running_loop()
         if self._origin is None:
             self._origin = loop.time()
         while self.readyState == "live":
-            pause = 1 if self._silent < HANGOVER else KEEPALIVE
-            # Audio may fill a slot until it is over, so silence is sent one frame after it was due.
-            silence_at = self._due(self._slot + pause) + FRAME_SECONDS
+            silence_at = self._due(self._slot + self._slots_to_silence())
             if not await self._playout.wait(silence_at - loop.time()):
                 return self._silence(loop.time())
             slot = self._next_slot(loop.time())
@@ -207,6 +207,11 @@ class AudioSender(MediaStreamTrack):
                 self._slot, self._silent = slot, 0
                 return self._packed(frame)
         raise MediaStreamError
+
+    def _slots_to_silence(self) -> int:
+        if self._silent == 0:
+            return PAUSE
+        return 1 if self._silent <= HANGOVER else KEEPALIVE
 
     def _due(self, slot: int) -> float:
         assert self._origin is not None
@@ -227,7 +232,7 @@ class AudioSender(MediaStreamTrack):
 
     def _silence(self, now: float) -> OpusPacket | av.AudioFrame:
         assert self._origin is not None
-        self._slot = max(self._slot + 1, int((now - self._origin) / FRAME_SECONDS) - 1)
+        self._slot = max(self._slot + 1, round((now - self._origin) / FRAME_SECONDS))
         self._silent += 1
         return self._packed(None)
 
