@@ -40,6 +40,7 @@ export class StreamPage extends EventTarget {
     };
     this.#listen();
     this.#become("idle");
+    part("controls").disabled = false; // until now a press would have been lost
   }
 
   #listen() {
