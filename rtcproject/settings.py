@@ -152,7 +152,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
-STREAMS_MODELS_DIR = VAR_DIR / "models"
+STREAMS_MODELS_DIR = Path(os.environ.get("STREAMS_MODELS_DIR") or VAR_DIR / "models")
 STREAMS_MAX_SESSIONS = 100  # live sessions in one worker
 STREAMS_CONNECT_TIMEOUT = 30.0  # seconds from the offer until media must flow
 STREAMS_MEDIA_TIMEOUT = 10.0  # seconds without a packet after which a client counts as gone

@@ -14,6 +14,7 @@ from streams.live.manager import manager
 from streams.media.session import Reason
 
 SHUTDOWN_SECONDS = 4.0
+LAST_SECONDS = 0.5
 
 
 def install(on_start: Callable[[], None]) -> None:
@@ -28,5 +29,15 @@ def install(on_start: Callable[[], None]) -> None:
 def _close_sessions() -> object:
     from twisted.internet.defer import Deferred
 
-    closing = asyncio.ensure_future(manager.close_all(Reason.SERVER_SHUTDOWN, SHUTDOWN_SECONDS))
-    return Deferred.fromFuture(closing)
+    return Deferred.fromFuture(asyncio.ensure_future(_close()))
+
+
+async def _close() -> None:
+    await manager.close_all(Reason.SERVER_SHUTDOWN, SHUTDOWN_SECONDS)
+    # aiortc cancels tasks without awaiting them. One that is still suspended when the interpreter tears down is closed
+    # by the garbage collector, which has crashed the process.
+    remaining = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in remaining:
+        task.cancel()
+    if remaining:
+        await asyncio.wait(remaining, timeout=LAST_SECONDS)

@@ -1,69 +1,17 @@
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import async_playwright
 
 from tests.browser.visitor import Visitors
-
-TOP = Path(__file__).resolve().parents[2]
-PASSWORD = "correct horse battery staple"
+from tests.site.server import running_site
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The real site in its own process; its log must show no traceback but the deliberate ones."""
-    var = tmp_path_factory.mktemp("site")
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "tests.site.settings",
-        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
-        "VAR_DIR": str(var),
-    }
-    manage = [sys.executable, "manage.py"]
-    subprocess.run([*manage, "migrate", "--verbosity=0"], cwd=TOP, env=environment, check=True)
-    admin = ["--noinput", "--username=ada", "--email=ada@example.com", "--verbosity=0"]
-    subprocess.run([*manage, "createsuperuser", *admin], cwd=TOP, env=environment, check=True)
-
-    port = free_port()
-    daphne = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "rtcproject.asgi:application"]
-    log = var / "daphne.log"
-    with log.open("w") as output:
-        server = subprocess.Popen(daphne, cwd=TOP, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        wait_for(server, port, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        try:
-            status = server.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            raise
-    text = log.read_text()
-    assert status == 0, text
-    assert text.count("Traceback") == text.count("RuntimeError: on purpose"), text
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    while server.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    pytest.fail(f"The site did not start:\n{log.read_text()}")
+    with running_site(tmp_path_factory.mktemp("site")) as site:
+        yield site.url
 
 
 @pytest.fixture

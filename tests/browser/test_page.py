@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import PASSWORD
 from tests.browser.visitor import Visitor, Visitors
+from tests.site.server import PASSWORD
 
 
 async def test_a_refused_microphone_is_explained(visitors: Visitors) -> None:

@@ -46,7 +46,7 @@ def test_there_and_back_is_off_by_one_at_most() -> None:
 @pytest.mark.parametrize("convert", [audio_to_int16, audio_to_float32, to_mono])
 def test_other_types_are_refused(convert: object, dtype: npt.DTypeLike) -> None:
     assert callable(convert)
-    with pytest.raises(TypeError, match="^Unsupported audio data type"):
+    with pytest.raises(TypeError, match=r"^Unsupported audio data type"):
         convert(np.zeros(4, dtype))
 
 

@@ -6,7 +6,7 @@ from streams.media.context import Context, current_context, get_current_context
 
 
 def test_outside_a_handler_there_is_none() -> None:
-    with pytest.raises(RuntimeError, match="^No context found"):
+    with pytest.raises(RuntimeError, match=r"^No context found"):
         get_current_context()
 
 

@@ -10,7 +10,6 @@ from streams.media.pauses import (
     AlgoOptions,
     Event,
     PauseDetector,
-    SpeechDismissed,
     SpeechPaused,
     SpeechStarted,
     SpeechSuspected,
@@ -178,7 +177,7 @@ def test_a_long_speech_is_answered() -> None:
     listener = Listener(AlgoOptions(max_continuous_speech_s=5)).hear(1, 0).hear(4, SPEECH)
     assert listener.names() == ["Suspected", "Started"]
     listener.hear(2, SPEECH)
-    at, event = listener.paused()
+    _, event = listener.paused()
     assert event.audio.size / RATE == pytest.approx(5, abs=2 * SECONDS)
 
 

@@ -138,8 +138,8 @@ def nothing() -> Iterator[Any]:
 
 
 async def async_nothing() -> AsyncIterator[Any]:
-    for item in ():
-        yield item
+    if False:
+        yield
 
 
 @pytest.mark.parametrize("function", [nothing, async_nothing])

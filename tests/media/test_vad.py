@@ -94,5 +94,5 @@ def test_the_model_is_loaded_once(silero: SileroVad) -> None:
 
 def test_missing_weights_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "_directory", weights.directory() / "nowhere")
-    with pytest.raises(weights.WeightsMissing, match="manage.py fetch_models"):
+    with pytest.raises(weights.WeightsMissing, match=r"manage\.py fetch_models"):
         weights.path("silero-vad")

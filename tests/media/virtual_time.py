@@ -8,14 +8,15 @@ import asyncio
 import contextlib
 import selectors
 import threading
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from streams.media.threads import UserThread
 
 MAX_JUMPS = 500_000
+_this = threading.local()
 
 
 class Stuck(RuntimeError):
@@ -29,7 +30,7 @@ class _Selector(selectors.SelectSelector):
         events = super().select(0)
         if events or timeout == 0:
             return events
-        if self.loop.threads_at_work:
+        if self.loop.threads_at_work():
             return super().select(None)  # a thread wakes us when it is done
         self.loop.jump(timeout)
         return []
@@ -41,7 +42,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         selector.loop = self
         self._now = 1000.0
         self._jumps = 0
-        self.threads_at_work = 0
+        self.jobs: Counter[UserThread] = Counter()
+        self.at_gates: set[UserThread] = set()
         super().__init__(selector)
 
     def time(self) -> float:
@@ -53,8 +55,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             raise Stuck("Nothing that the test waits for will happen.")
         self._now += seconds
 
-    def thread_rests(self) -> None:
-        self.threads_at_work -= 1
+    def threads_at_work(self) -> bool:
+        return any(count and thread not in self.at_gates for thread, count in self.jobs.items())
+
+    def job_done(self, thread: UserThread) -> None:
+        self.jobs[thread] -= 1
 
 
 class Gate:
@@ -65,24 +70,23 @@ class Gate:
         assert isinstance(loop, VirtualTimeLoop)
         self._loop = loop
         self._open = threading.Event()
-        self._waiting = 0
+        self._waiting: set[UserThread] = set()
         self.reached = asyncio.Event()
 
     def wait(self) -> None:
         """Called in the thread."""
         with contextlib.suppress(RuntimeError):  # the test is over
-            self._loop.call_soon_threadsafe(self._arrive)
+            self._loop.call_soon_threadsafe(self._arrive, _this.thread)
         self._open.wait()
 
-    def _arrive(self) -> None:
+    def _arrive(self, thread: UserThread) -> None:
         self.reached.set()
         if not self._open.is_set():
-            self._waiting += 1
-            self._loop.threads_at_work -= 1
+            self._waiting.add(thread)
+            self._loop.at_gates.add(thread)
 
     def open(self) -> None:
-        self._loop.threads_at_work += self._waiting
-        self._waiting = 0
+        self._loop.at_gates -= self._waiting
         self._open.set()
 
 
@@ -94,14 +98,15 @@ def count_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         loop = asyncio.get_running_loop()
         if not isinstance(loop, VirtualTimeLoop):
             return submit(self, job)
-        loop.threads_at_work += 1
+        loop.jobs[self] += 1
 
         def counted() -> None:
+            _this.thread = self
             try:
                 job()
             finally:
                 with contextlib.suppress(RuntimeError):  # the test is over
-                    loop.call_soon_threadsafe(loop.thread_rests)
+                    loop.call_soon_threadsafe(loop.job_done, self)
 
         submit(self, counted)
 
@@ -116,9 +121,3 @@ async def settled() -> None:
 
 def now() -> float:
     return asyncio.get_running_loop().time()
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait, a millisecond at a time, until ``condition`` holds."""
-    while not condition():
-        await asyncio.sleep(0.001)
