@@ -29,6 +29,7 @@ class LiveEdge:
         self._last: tuple[float, float] | None = None
         self._fastest: deque[tuple[float, float]] = deque()
         self._lateness: deque[float] = deque(maxlen=250)
+        self._seen = 0
         self._tolerance = TOLERANCE
 
     def admits(self, media_time: float, now: float) -> bool:
@@ -57,7 +58,8 @@ class LiveEdge:
             fastest.popleft()
         late = transit - fastest[0][1]
         self._lateness.append(late)
-        if len(self._lateness) % 50 == 0:
+        self._seen += 1
+        if self._seen % 50 == 0:
             usual = sorted(self._lateness)[int(len(self._lateness) * 0.95)]
             self._tolerance = min(max(TOLERANCE, usual + 0.02), MAX_TOLERANCE)
         return gain, late

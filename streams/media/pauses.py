@@ -130,6 +130,7 @@ class PauseDetector:
             self._state = _State.SUSPECTED
             self._speech_began = self._clock - hop
             self._forget_before(self._speech_began - self.options.pre_roll)
+        self._forget_before(self._clock - self._window_length - self.options.pre_roll)
         if self._window_speech > self.options.started_talking_threshold + 1e-9:
             self._state = _State.TALKING
             return [SpeechStarted(self._speech_began)]
@@ -152,7 +153,11 @@ class PauseDetector:
         if not paused and self._kept_length < self.options.max_continuous_speech_s:
             return []
         event = SpeechPaused(self.captured(), self._speech_ended)
-        self.reset()
+        if paused:
+            self.reset()
+        else:  # still talking: what follows is the next utterance, and no interruption of the answer to this one
+            self._kept.clear()
+            self._kept_length = 0.0
         return [event]
 
     def _forget_before(self, moment: float) -> None:

@@ -25,8 +25,9 @@ class Playout:
     All samples are mono int16 at ``rate``. One writer side, one reader side, one event loop.
     """
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, *, live: bool = True) -> None:
         self.rate = rate
+        self._live = live
         self.frame_samples = int(rate * FRAME_SECONDS)
         self.played = 0
         """Frames read since the start."""
@@ -39,7 +40,7 @@ class Playout:
         self._writable.set()
         self._drained = asyncio.Event()
         self._drained.set()
-        self._shallowest = 0
+        self._shallowest = self._deepest = 0
         self._watched = 0
         self._standing = 0
 
@@ -117,7 +118,7 @@ class Playout:
         if not self.ready:
             return None
         frame = self._take(self.frame_samples)
-        if self._is_standing():
+        if self._live and self._is_standing():
             self._take_if_quiet()
         self.played += 1
         self._settle()
@@ -141,11 +142,13 @@ class Playout:
     def _is_standing(self) -> bool:
         """Tell, once in STANDING_FRAMES, whether a small backlog never went away meanwhile: it is only delay."""
         depth = self._buffered // self.frame_samples
-        self._shallowest = depth if self._watched == 0 else min(self._shallowest, depth)
+        if self._watched == 0:
+            self._shallowest = self._deepest = depth
+        self._shallowest, self._deepest = min(self._shallowest, depth), max(self._deepest, depth)
         self._watched += 1
         if self._watched >= STANDING_FRAMES:
             self._watched = 0
-            self._standing = 1 if 1 <= self._shallowest <= STANDING_MAX else 0
+            self._standing = 1 if 1 <= self._shallowest <= self._deepest <= 2 * STANDING_MAX else 0
         return self._standing > 0
 
     def _take_if_quiet(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import logging
 import threading
@@ -57,6 +58,8 @@ class Reply:
         thread = UserThread("stream-reply")
         try:
             produced = await thread.run(self._function, *self._args)
+            if inspect.isawaitable(produced):
+                produced = await produced
             if inspect.isasyncgen(produced):
                 await self._run_async(produced)
             elif not isinstance(produced, Iterator):
@@ -81,7 +84,7 @@ class Reply:
 
 def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
     """See through partials, bound methods and callable objects."""
-    while hasattr(function, "func"):
+    while isinstance(function, functools.partial):
         function = function.func
     if not inspect.isroutine(function) and callable(function):
         return type(function).__call__

@@ -21,6 +21,7 @@ from streams.media.pauses import (
     SpeechSuspected,
 )
 from streams.media.replies import Reply
+from streams.media.threads import raise_if_cancelled
 from streams.media.vad import SileroVadOptions, SpeechProbability, get_silero_model
 
 
@@ -100,6 +101,7 @@ class ReplyOnPause(StreamHandlerBase):
     def reset(self) -> None:
         """Forget what the user has said so far and listen anew."""
         self._detector.reset()
+        self.port.release()
 
     def _listen(self) -> None:
         self._speech = SpeechProbability(get_silero_model(), self.input_sample_rate)
@@ -120,12 +122,11 @@ class ReplyOnPause(StreamHandlerBase):
                 self._start_reply(self.fn, (self.input_sample_rate, audio[None, :]))
 
     def _start_reply(self, function: Callable[..., Any], *args: Any) -> None:
-        task = asyncio.create_task(self._run_reply(Reply(function, args, self._announcing())))
+        task = asyncio.create_task(self._run_reply(function, args))
         self._reply_task = task
         task.add_done_callback(self._reply_done)
 
-    def _announcing(self) -> Callable[[Emitted], Any]:
-        """Return a ``play`` that announces the reply with its first item."""
+    async def _run_reply(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         announced = False
 
         async def play(item: Emitted) -> None:
@@ -135,16 +136,15 @@ class ReplyOnPause(StreamHandlerBase):
                 self.port.send_message(log("response_starting"))
             await self.port.play(item)
 
-        return play
-
-    async def _run_reply(self, reply: Reply) -> None:
         try:
-            await reply.run()
-        except Exception as error:  # noqa: BLE001 - user code: contained, reported, and the next turn is answered
+            await Reply(function, args, play).run()
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code: contained
+            raise_if_cancelled(error)
             self.port.report(error)
         self.port.finish()
         await self.port.played()
-        self.port.send_message(log("response_finished"))
+        if announced:
+            self.port.send_message(log("response_finished"))
 
     def _reply_done(self, task: asyncio.Task[None]) -> None:
         if self._reply_task is task:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
@@ -20,6 +21,7 @@ from streams.media.live_edge import LiveEdge
 from streams.media.messages import Message, message
 from streams.media.outputs import AdditionalOutputs, CloseStream, Emitted, split
 from streams.media.playout import Playout
+from streams.media.threads import raise_if_cancelled
 from streams.media.transport import Transport
 
 logger = logging.getLogger(__name__)
@@ -103,7 +105,7 @@ class Session:
         self.config = config or SessionConfig()
         self.hooks = hooks or Hooks()
         self.state = State.NEW
-        self.playout = Playout(transport.output_rate(handler.output_sample_rate))
+        self.playout = Playout(transport.output_rate(handler.output_sample_rate), live=handler.live_edge)
         self.loop = asyncio.get_running_loop()
         # Not a copy of the caller's context: an inherited request context costs one thread per session.
         self._context = contextvars.Context()
@@ -155,17 +157,19 @@ class Session:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
-        if reason is not Reason.CLIENT_CLOSED:
-            self.transport.send_message(message("end_stream", words or reason.value))
-        for step in (self.handler.end, self.transport.close):
+        for step in (functools.partial(self._say_goodbye, reason, words), self.handler.end, self.transport.close):
             try:
                 await step()
-            except Exception:
-                logger.exception("Session %s: %s failed while closing", self.id, step.__qualname__)
+            except (Exception, asyncio.CancelledError):
+                logger.exception("Session %s: %s failed while closing", self.id, getattr(step, "__name__", "farewell"))
         self.playout.clear()
         self._enter(State.CLOSED)
         logger.info("Session %s closed: %s", self.id, reason.name.lower())
         self.hooks.on_closed(self, reason)
+
+    async def _say_goodbye(self, reason: Reason, words: str) -> None:
+        if reason is not Reason.CLIENT_CLOSED:
+            self.transport.send_message(message("end_stream", words or reason.value))
 
     def _enter(self, state: State) -> None:
         if state not in TRANSITIONS[self.state]:
@@ -212,7 +216,8 @@ class Session:
             if samples.size:
                 try:
                     await self.handler.handle((self.handler.input_sample_rate, samples[None, :]))
-                except Exception as error:  # noqa: BLE001 - user code: contained, reported, and listened on
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code: contained
+                    raise_if_cancelled(error)
                     self.report(error)
                 self._asked.set()
 
@@ -232,7 +237,9 @@ class Session:
                 item = await self.handler.next_item()
                 if item is not None:
                     await self.play(item)
-            except Exception as error:  # noqa: BLE001 - user code: contained, reported, and asked again
+                    await asyncio.sleep(0)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code: contained
+                raise_if_cancelled(error)
                 self.report(error)
                 item = None
             nothing = nothing + 1 if item is None else 0
@@ -271,8 +278,8 @@ class Session:
 
     def _flush_resampler(self) -> None:
         if self._resampler_out is not None:
-            self.playout.write(self._resampler_out.flush())
-            self._resampler_out = None
+            resampler, self._resampler_out = self._resampler_out, None
+            self.playout.write(resampler.flush())
 
     def send_message(self, message: Message) -> None:
         self.transport.send_message(message)

@@ -58,6 +58,13 @@ class UserThread:
             job()
 
 
+def raise_if_cancelled(error: BaseException) -> None:
+    """User code that awaits its own cancelled task raises CancelledError too; only ours ends the task."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise error
+
+
 def _deliver(
     loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], setter: Callable[[Any, Any], None], value: object
 ) -> None:
@@ -72,5 +79,9 @@ def _set_result(future: asyncio.Future[Any], value: Any) -> None:
 
 def _set_exception(future: asyncio.Future[Any], error: BaseException) -> None:
     if not future.done():
-        # A future refuses StopIteration, which would end the awaiting generator silently.
-        future.set_exception(RuntimeError("StopIteration") if isinstance(error, StopIteration) else error)
+        # Futures refuse StopIteration; SystemExit would end the loop, CancelledError the awaiting task.
+        if isinstance(error, StopIteration) or not isinstance(error, Exception):
+            wrapped = RuntimeError(f"User code raised {type(error).__name__}.")
+            wrapped.__cause__ = error
+            error = wrapped
+        future.set_exception(error)

@@ -160,7 +160,7 @@ async def test_a_data_channel_without_media_is_accepted_and_counts(transactional
         {"candidate": "candidate:0 1 UDP 2122252543 127.0.0.1 50000 typ host", "sdpMid": "0", "sdpMLineIndex": 0},
         # Chromium
         {
-            "candidate": "candidate:1 1 udp 2113937151 127.0.0.1 50001 typ host generation 0 ufrag abcd network-cost 999",
+            "candidate": "candidate:1 1 udp 2113937151 127.0.0.1 50001 typ host generation 0 ufrag abcd",
             "sdpMid": "0",
             "sdpMLineIndex": 0,
         },

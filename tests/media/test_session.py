@@ -844,7 +844,7 @@ async def test_handlers_know_whom_they_talk_to(kind: str) -> None:
     assert "bob" not in seen[count:] or seen[count:].count("ada") == 1
     await bob.session.close(Reason.CLIENT_CLOSED)
     assert set(seen) == {"ada", "bob"}
-    assert seen.count("ada") == pytest.approx(seen.count("bob"), abs=4)
+    assert min(seen.count("ada"), seen.count("bob")) > 10
     with pytest.raises(RuntimeError):
         get_current_context()
 

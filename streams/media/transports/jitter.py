@@ -40,7 +40,7 @@ class JitterBuffer:
         self.deadline: float | None = None
         """When ``expire`` must be called, because packets are held; None while nothing is."""
         self._next: int | None = None
-        self._held: dict[int, Packet] = {}
+        self._held: dict[int, tuple[Packet, float]] = {}
 
     def add(self, packet: Packet, now: float) -> list[Packet]:
         if self._next is None:
@@ -55,24 +55,23 @@ class JitterBuffer:
         elif packet.sequence in self._held:
             self.stats.duplicate += 1
             return []
-        self._held[packet.sequence] = packet
+        self._held[packet.sequence] = packet, now
         ready = self._in_order()
-        self._set_deadline(now)
+        self._set_deadline()
         return ready
 
     def expire(self, now: float) -> list[Packet]:
         """Give up waiting, if ``deadline`` has passed."""
-        if self.deadline is None or now < self.deadline:
-            return []
-        ready = self._skip()
-        self.deadline = None
-        self._set_deadline(now)
+        ready: list[Packet] = []
+        while self.deadline is not None and now >= self.deadline:
+            ready += self._skip()
+            self._set_deadline()
         return ready
 
     def _in_order(self) -> list[Packet]:
         ready: list[Packet] = []
-        while self._next is not None and (packet := self._held.pop(self._next, None)) is not None:
-            ready.append(packet)
+        while self._next is not None and (held := self._held.pop(self._next, None)) is not None:
+            ready.append(held[0])
             self._next = (self._next + 1) & 0xFFFF
         return ready
 
@@ -85,8 +84,7 @@ class JitterBuffer:
         self.stats.lost += (self._next - origin) & 0xFFFF
         return self._in_order()
 
-    def _set_deadline(self, now: float) -> None:
+    def _set_deadline(self) -> None:
+        self.deadline = min((arrived for _, arrived in self._held.values()), default=float("inf")) + HOLD_SECONDS
         if not self._held:
             self.deadline = None
-        elif self.deadline is None:
-            self.deadline = now + HOLD_SECONDS

@@ -185,6 +185,7 @@ class AudioSender(MediaStreamTrack):
         self.opus = True
         self._playout = playout
         self._encoder: OpusEncoder | None = None
+        self._start = 0.0
         self._origin: float | None = None
         """When slot 0 of the 20 ms grid was due."""
         self._slot = -1
@@ -193,7 +194,7 @@ class AudioSender(MediaStreamTrack):
     async def recv(self) -> OpusPacket | av.AudioFrame:
         loop = asyncio.get_running_loop()
         if self._origin is None:
-            self._origin = loop.time()
+            self._origin = self._start = loop.time()
         while self.readyState == "live":
             silence_at = self._due(self._slot + self._slots_to_silence())
             if not await self._playout.wait(silence_at - loop.time()):
@@ -225,9 +226,9 @@ class AudioSender(MediaStreamTrack):
         """
         assert self._origin is not None
         slots = (now - self._origin) / FRAME_SECONDS
-        if self._silent and round(slots) > self._slot:
-            self._origin = now - round(slots) * FRAME_SECONDS
-            return round(slots)
+        if self._silent and (slot := round((now - self._start) / FRAME_SECONDS)) > self._slot:
+            self._origin = now - slot * FRAME_SECONDS
+            return slot
         return max(self._slot + 1, int(slots))
 
     def _silence(self, now: float) -> OpusPacket | av.AudioFrame:

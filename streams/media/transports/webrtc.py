@@ -6,6 +6,7 @@ Private names of aiortc touched here: RTCRtpTransceiver._codecs, RTCDtlsTranspor
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -94,7 +95,7 @@ class WebRTCTransport:
             raise UnsupportedMedia(f"Unsupported track kind '{extra}' for modality 'audio'. Offer audio only.")
 
     def _connect_audio(self, transceiver: RTCRtpTransceiver, session: Session) -> None:
-        if transceiver.sender.track is not None or transceiver.stopped:
+        if any(sender.track is not None for sender in self._pc.getSenders()) or transceiver.stopped:
             return
         if self.config.mode != "receive":
             AudioReceiver.adopt(transceiver.receiver, session.receive_audio)
@@ -111,6 +112,10 @@ class WebRTCTransport:
             return
         try:
             parsed = candidate_from_sdp(text.removeprefix("a=").removeprefix("candidate:"))
+            if not parsed.ip.endswith(".local"):
+                ipaddress.ip_address(parsed.ip)
+            if not 0 < parsed.port < 65536:
+                raise ValueError(f"{parsed.port} is not a port")
             parsed.sdpMid = candidate.get("sdpMid")
             parsed.sdpMLineIndex = candidate.get("sdpMLineIndex")
             await self._pc.addIceCandidate(parsed)
@@ -124,7 +129,8 @@ class WebRTCTransport:
         if state == "connected":
             session.connected()
             self._heard = (self._received_packets(), session.loop.time())
-            self._keep_watch(session)
+            if self._pc.getTransceivers():  # a data channel alone is silent for half a minute, and alive
+                self._keep_watch(session)
         elif state == "failed":
             session.close(Reason.CONNECTION_FAILED)
         elif state == "closed":

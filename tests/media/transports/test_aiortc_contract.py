@@ -223,7 +223,7 @@ async def test_the_negotiated_codecs_are_known_when_the_offer_has_been_set() -> 
         assert transceiver._codecs[0].name == "opus"
         assert transceiver.receiver.track is not None
         assert transceiver.sender.track is None
-        assert not transceiver.receiver._RTCRtpReceiver__started  # type: ignore[attr-defined]
+        assert not transceiver.receiver._RTCRtpReceiver__started
     finally:
         await client.close()
         await server.close()
