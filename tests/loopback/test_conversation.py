@@ -75,7 +75,6 @@ async def test_a_reply_that_raises_says_so_and_the_next_utterance_is_answered(
     await client.connect(poster((await stream(ReplyOnPause(reply))).slug))
     client.voice.say(spoken(4))
     assert (await client.message("error"))["data"] == "The kitchen is closed"
-    await client.message("log", "response_finished")
     client.voice.say(spoken(5))
     await client.message("log", "response_starting")
     await client.hears(0.25)
