@@ -1,27 +1,50 @@
 """A real-time media library: handlers, turn taking, sessions and transports. Knows nothing of Django."""
 
 from streams.media.audio import audio_to_float32, audio_to_int16
-from streams.media.context import Context, get_current_context
+from streams.media.audio_files import (
+    aggregate_bytes_to_16bit,
+    async_aggregate_bytes_to_16bit,
+    audio_to_bytes,
+    audio_to_file,
+)
+from streams.media.context import Context, Warning, get_current_context
 from streams.media.errors import WebRTCError
-from streams.media.handlers import AsyncStreamHandler, StreamHandler, StreamHandlerBase, wait_for_item
-from streams.media.outputs import AdditionalOutputs, CloseStream
+from streams.media.handlers import AsyncStreamHandler, Handler, StreamHandler, StreamHandlerBase, wait_for_item
+from streams.media.messages import create_message
+from streams.media.outputs import AdditionalOutputs, CloseStream, WebRTCData
 from streams.media.pauses import AlgoOptions
 from streams.media.reply_on_pause import ReplyOnPause
-from streams.media.vad import SileroVadOptions, get_silero_model
+from streams.media.replying import AudioGenerator
+from streams.media.vad import AudioChunk, PauseDetectionModel, SileroVadOptions, get_silero_model
+from streams.media.video import AsyncAudioVideoStreamHandler, AudioVideoStreamHandler, VideoStreamHandler
 
 __all__ = [
     "AdditionalOutputs",
     "AlgoOptions",
+    "AsyncAudioVideoStreamHandler",
     "AsyncStreamHandler",
+    "AudioChunk",
+    "AudioGenerator",
+    "AudioVideoStreamHandler",
     "CloseStream",
     "Context",
+    "Handler",
+    "PauseDetectionModel",
     "ReplyOnPause",
     "SileroVadOptions",
     "StreamHandler",
     "StreamHandlerBase",
+    "VideoStreamHandler",
+    "Warning",
+    "WebRTCData",
     "WebRTCError",
+    "aggregate_bytes_to_16bit",
+    "async_aggregate_bytes_to_16bit",
+    "audio_to_bytes",
+    "audio_to_file",
     "audio_to_float32",
     "audio_to_int16",
+    "create_message",
     "get_current_context",
     "get_silero_model",
     "wait_for_item",

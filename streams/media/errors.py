@@ -33,6 +33,11 @@ class StreamsError(Exception):
         self.meta = meta
         super().__init__(self.detail)
 
+    def body(self) -> dict[str, Any]:
+        """The failure on the wire. FastRTC's clients compare its own word for word, so those carry nothing more."""
+        detail = {} if self.status == 200 else {"detail": self.detail}
+        return {"status": "failed", "meta": {"error": self.code, **self.meta, **detail}}
+
 
 class OfferError(StreamsError):
     code = "invalid_offer"

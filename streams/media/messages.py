@@ -26,3 +26,13 @@ def log(event: LogEvent) -> Message:
 
 def encode(message: Message) -> str:
     return json.dumps(message, separators=(",", ":"))
+
+
+def create_message(type: MessageType, data: Any = "") -> str:
+    """A message as text, which ``send_message`` takes too (FastRTC's way)."""
+    return encode(message(type, data))
+
+
+def understood(text: Message | str) -> Message:
+    """Take a message or its text."""
+    return json.loads(text) if isinstance(text, str) else text

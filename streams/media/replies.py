@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
+from streams.media.functions import is_async_generator, is_coroutine
 from streams.media.outputs import Emitted
 from streams.media.threads import UserThread
 
@@ -38,9 +38,9 @@ class Reply:
 
     async def run(self) -> None:
         """Play the whole reply. Raises what the user's code raises."""
-        if inspect.isasyncgenfunction(_unwrapped(self._function)):
+        if is_async_generator(self._function):
             await self._run_async(self._function(*self._args))
-        elif inspect.iscoroutinefunction(_unwrapped(self._function)):
+        elif is_coroutine(self._function):
             await self._play(await self._function(*self._args))
         else:
             await self._run_sync()
@@ -80,15 +80,6 @@ class Reply:
 
     def _step(self, items: Iterator[Emitted]) -> Any:
         return END if self._cancelled.is_set() else next(items, END)
-
-
-def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    """See through partials, bound methods and callable objects."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    if not inspect.isroutine(function) and callable(function):
-        return type(function).__call__
-    return function
 
 
 def _close(items: Iterator[Emitted]) -> None:

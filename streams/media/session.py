@@ -6,34 +6,33 @@ import asyncio
 import contextvars
 import functools
 import logging
-from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-from streams.media.audio import FRAME_SECONDS, Resampler, Samples, to_mono
-from streams.media.context import Context, current_context
+import av
+import numpy as np
+
+from streams.media.audio import Samples
+from streams.media.audio_path import AudioPath
+from streams.media.context import Context, current_context, current_mailer
 from streams.media.errors import WebRTCError
-from streams.media.handlers import StreamHandlerBase
-from streams.media.live_edge import LiveEdge
+from streams.media.handlers import WEBRTC_VALUE, Handler, StreamHandlerBase
 from streams.media.messages import Message, message
-from streams.media.outputs import AdditionalOutputs, CloseStream, Emitted, split
+from streams.media.outputs import AdditionalOutputs, CloseStream, Emitted, PictureOut, split, split_picture
 from streams.media.playout import Playout
-from streams.media.threads import raise_if_cancelled
 from streams.media.transport import Transport
+from streams.media.video import VideoHandler
+from streams.media.video_path import VideoPath
 
 logger = logging.getLogger(__name__)
 
-LIVE_QUEUE = 5
-"""Frames of input that wait for a live handler: 100 ms, the oldest are dropped."""
-PATIENT_QUEUE = 500
-"""Frames of input that wait for a handler that wants all of them: 10 s, the oldest are dropped."""
-PATIENCE = 3
-"""Times that ``emit`` returns None in a row before the last samples, too few for a frame, are played."""
+COUNTDOWN = 10.0
+"""Seconds before the time limit at which the client is told that the end is near."""
 ERROR_PAUSE = 0.5
-"""Seconds without further error messages after one, so that a handler failing 50 times a second is heard once."""
+"""Seconds without further errors told and logged after one: a handler may fail 50 times a second."""
 
 
 class State(Enum):
@@ -64,6 +63,7 @@ class Reason(Enum):
     SERVER_SHUTDOWN = "The server is restarting. Connect again in a moment."
     HANDLER_CLOSED = "Stream closed"
     HANDLER_FAILED = "The stream could not be started."
+    FLOODED = "You send audio faster than it can be spoken."
     OFFER_FAILED = "The offer could not be answered."
 
 
@@ -77,6 +77,7 @@ class SessionConfig:
     connect_timeout: float = 30.0
     time_limit: float | None = None
     debug: bool = False
+    mode: str = "send-receive"
 
 
 @dataclass(frozen=True)
@@ -92,35 +93,47 @@ class Session:
 
     def __init__(
         self,
-        handler: StreamHandlerBase,
+        handler: Handler,
         transport: Transport,
         context: Context,
         *,
         config: SessionConfig | None = None,
         hooks: Hooks | None = None,
+        inputs: Sequence[Any] | None = None,
     ) -> None:
-        self.id = context.webrtc_id
+        self.id = self.session_id = context.webrtc_id
         self.handler = handler
         self.transport = transport
         self.config = config or SessionConfig()
         self.hooks = hooks or Hooks()
         self.state = State.NEW
-        self.playout = Playout(transport.output_rate(handler.output_sample_rate), live=handler.live_edge)
         self.loop = asyncio.get_running_loop()
+        self.audio = self._audio_path()
+        self.video = VideoPath(handler, self.report) if isinstance(handler, VideoHandler) else None
         # Not a copy of the caller's context: an inherited request context costs one thread per session.
         self._context = contextvars.Context()
         self._context.run(current_context.set, context)
+        self._context.run(current_mailer.set, self)
+        self.is_heard = self.config.mode != "send"
+        """False where the client plays no audio: what is emitted would wait for ever."""
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timers: list[asyncio.TimerHandle] = []
         self._closing: asyncio.Task[None] | None = None
-        self._edge = LiveEdge()
-        self._input: deque[tuple[Samples, int]] = deque(maxlen=LIVE_QUEUE if handler.live_edge else PATIENT_QUEUE)
-        self._arrived = asyncio.Event()
-        self._asked = asyncio.Event()
-        self._resampler_in: Resampler | None = None
-        self._resampler_out: Resampler | None = None
         self._last_error = float("-inf")
-        handler.bind(self, MappingProxyType(dict(context.options)))
+        handler.mode = self.config.mode
+        handler.bind(self, MappingProxyType(dict(context.options)), inputs)
+
+    def _audio_path(self) -> AudioPath | None:
+        if not isinstance(self.handler, StreamHandlerBase):
+            return None
+        return AudioPath(self.handler, self.transport.output_rate(self.handler.output_sample_rate), self.report)
+
+    @property
+    def playout(self) -> Playout:
+        """What is played to the client. Only a handler with audio has one."""
+        if self.audio is None:
+            raise AttributeError("This session has no audio.")
+        return self.audio.playout
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -133,14 +146,17 @@ class Session:
 
     def connecting(self) -> None:
         self._enter(State.CONNECTING)
-        self._set_timer(self.config.connect_timeout, Reason.CONNECT_TIMEOUT)
+        self._at(self.config.connect_timeout, self.close, Reason.CONNECT_TIMEOUT)
 
     def connected(self) -> None:
         """The client can hear us. Called by the transport; only the first call counts."""
         if self.state is not State.CONNECTING:
             return
         self._enter(State.LIVE)
-        self._set_timer(self.config.time_limit, Reason.TIME_LIMIT)
+        self._cancel_timers()
+        if (limit := self.config.time_limit) is not None:
+            self._at(limit, self.close, Reason.TIME_LIMIT)
+            self._at(max(limit - COUNTDOWN, 0), self._warn_of_the_end, min(COUNTDOWN, limit))
         self.run(self._live())
 
     def close(self, reason: Reason, words: str = "") -> asyncio.Task[None]:
@@ -151,7 +167,7 @@ class Session:
         return self._closing
 
     async def _close(self, reason: Reason, words: str) -> None:
-        self._set_timer(None, reason)
+        self._cancel_timers()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -162,7 +178,8 @@ class Session:
                 await step()
             except (Exception, asyncio.CancelledError):
                 logger.exception("Session %s: %s failed while closing", self.id, getattr(step, "__name__", "farewell"))
-        self.playout.clear()
+        if self.audio is not None:
+            self.audio.clear()
         self._enter(State.CLOSED)
         logger.info("Session %s closed: %s", self.id, reason.name.lower())
         self.hooks.on_closed(self, reason)
@@ -176,10 +193,15 @@ class Session:
             raise RuntimeError(f"A session cannot go from {self.state.value} to {state.value}.")
         self.state = state
 
-    def _set_timer(self, seconds: float | None, reason: Reason) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None if seconds is None else self.loop.call_later(seconds, self.close, reason)
+    def _at(self, seconds: float, callback: Callable[..., object], *args: Any) -> None:
+        self._timers.append(self.loop.call_later(seconds, callback, *args))
+
+    def _cancel_timers(self) -> None:
+        while self._timers:
+            self._timers.pop().cancel()
+
+    def _warn_of_the_end(self, seconds: float) -> None:
+        self.send_message(message("warning", f"The conversation ends in {seconds:g} seconds."))
 
     async def _live(self) -> None:
         try:
@@ -188,9 +210,14 @@ class Session:
             self.report(error)
             self.close(Reason.HANDLER_FAILED)
             return
-        self.run(self._pump_input())
-        if self.handler.emits:
-            self.run(self._pump_output())
+        if self.audio is not None:
+            self.run(self.audio.pump_input())
+            if self.handler.emits:
+                self.run(self.audio.pump_output(self.play))
+        if self.video is not None:
+            self.run(self.video.pump_input())
+            if self.video.handler.shows:
+                self.run(self.video.pump_output(self.show))
 
     # -- input --------------------------------------------------------------------------------------------------
 
@@ -199,66 +226,43 @@ class Session:
 
         ``filler`` is silence in the place of lost audio. A live handler does not get it: its time has passed.
         """
-        if self.state is not State.LIVE:
-            return
-        if self.handler.live_edge and (filler or not self._edge.admits(media_time, self.loop.time())):
-            return
-        self._input.append((samples, rate))
-        self._arrived.set()
+        if self.state is State.LIVE and self.audio is not None:
+            self.audio.receive(samples, rate, media_time, filler)
 
-    async def _pump_input(self) -> None:
-        while True:
-            if not self._input:
-                self._arrived.clear()
-                await self._arrived.wait()
-            samples, rate = self._input.popleft()
-            samples = self._at_handler_rate(samples, rate)
-            if samples.size:
-                try:
-                    await self.handler.handle((self.handler.input_sample_rate, samples[None, :]))
-                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code: contained
-                    raise_if_cancelled(error)
-                    self.report(error)
-                self._asked.set()
+    def receive_video(self, frame: av.VideoFrame) -> None:
+        if self.state is State.LIVE and self.video is not None:
+            self.video.receive(frame)
 
-    def _at_handler_rate(self, samples: Samples, rate: int) -> Samples:
-        if rate == self.handler.input_sample_rate:
-            return samples
-        if self._resampler_in is None or self._resampler_in.source_rate != rate:
-            self._resampler_in = Resampler(rate, self.handler.input_sample_rate)
-        return self._resampler_in.push(samples)
+    def set_inputs(self, values: Sequence[Any]) -> None:
+        """Hand the handler what the client has sent, in the order of the inputs."""
+        self.handler.set_args([WEBRTC_VALUE, *values])
+
+    def trigger_response(self, text: str = "") -> None:
+        """Let the handler answer now, to ``text`` or to what was said so far."""
+        if self.state is State.LIVE:
+            try:
+                self._context.run(self.handler.trigger_response, text)
+            except Exception as error:  # noqa: BLE001 - user code: contained
+                self.report(error)
 
     # -- output (the handler's Port) ----------------------------------------------------------------------------
 
-    async def _pump_output(self) -> None:
-        nothing = 0
-        while True:
-            try:
-                item = await self.handler.next_item()
-                if item is not None:
-                    await self.play(item)
-                    await asyncio.sleep(0)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code: contained
-                raise_if_cancelled(error)
-                self.report(error)
-                item = None
-            nothing = nothing + 1 if item is None else 0
-            if nothing == PATIENCE:
-                self.finish()
-            if nothing:
-                await self._input_or_frame_time()
-
-    async def _input_or_frame_time(self) -> None:
-        self._asked.clear()
-        timer = self.loop.call_later(FRAME_SECONDS, self._asked.set)
-        await self._asked.wait()
-        timer.cancel()
-
     async def play(self, item: Emitted) -> None:
         audio, extra = split(item)
-        if audio is not None:
-            self.playout.write(self._at_output_rate(to_mono(audio[1]), audio[0]))
-            await self.playout.writable()
+        if audio is not None and self.audio is not None:
+            if self.is_heard:
+                await self.audio.write(audio)
+            else:  # nobody hears it; a handler that makes audio for ever is held back all the same
+                await asyncio.sleep(np.shape(audio[1])[-1] / audio[0])
+        await self._publish(extra)
+
+    async def show(self, item: PictureOut) -> None:
+        picture, extra = split_picture(item)
+        if picture is not None and self.video is not None and self.handler.mode != "send":
+            self.video.write(picture)
+        await self._publish(extra)
+
+    async def _publish(self, extra: AdditionalOutputs | CloseStream | None) -> None:
         if isinstance(extra, AdditionalOutputs):
             self.hooks.on_outputs(self, extra)
             self.send_message(message("fetch_output", []))
@@ -267,46 +271,38 @@ class Session:
             await self.played()
             self.close(Reason.HANDLER_CLOSED, extra.msg)
 
-    def _at_output_rate(self, samples: Samples, rate: int) -> Samples:
-        if self._resampler_out is not None and self._resampler_out.source_rate != rate:
-            self._flush_resampler()
-        if rate == self.playout.rate:
-            return samples
-        if self._resampler_out is None:
-            self._resampler_out = Resampler(rate, self.playout.rate)
-        return self._resampler_out.push(samples)
-
-    def _flush_resampler(self) -> None:
-        if self._resampler_out is not None:
-            resampler, self._resampler_out = self._resampler_out, None
-            self.playout.write(resampler.flush())
-
     def send_message(self, message: Message) -> None:
         self.transport.send_message(message)
 
     def finish(self) -> None:
-        self._flush_resampler()
-        self.playout.flush()
+        if self.audio is not None:
+            self.audio.finish()
 
     def clear(self) -> float:
-        self._resampler_out = None
         self.transport.clear()
-        return self.playout.clear()
+        return self.audio.clear() if self.audio is not None else 0.0
 
     def hold(self) -> None:
-        self.playout.hold()
+        if self.audio is not None:
+            self.playout.hold()
 
     def release(self) -> None:
-        self.playout.release()
+        if self.audio is not None:
+            self.playout.release()
 
     async def played(self) -> None:
-        await self.playout.drained()
+        if self.audio is not None:
+            await self.playout.drained()
+            await self.transport.played()
+
+    def end(self, words: str) -> None:
+        self.close(Reason.HANDLER_CLOSED, words)
 
     def report(self, error: BaseException) -> None:
-        logger.error("Session %s: the handler raised", self.id, exc_info=error)
         now = self.loop.time()
         if now - self._last_error >= ERROR_PAUSE:
             self._last_error = now
+            logger.error("Session %s: the handler raised", self.id, exc_info=error)
             self.send_message(message("error", words_for(error, self.config.debug)))
 
 

@@ -25,6 +25,9 @@ class Transport(Protocol):
     def clear(self) -> None:
         """Ask the client to drop audio that it has been sent ahead and not played."""
 
+    async def played(self) -> None:
+        """Wait until the client has played what it has been sent ahead."""
+
     async def close(self) -> None:
         """Deliver queued messages as far as the client still takes them, and let go of everything. Idempotent."""
 
@@ -47,6 +50,9 @@ class FakeTransport:
 
     def clear(self) -> None:
         self.clears += 1
+
+    async def played(self) -> None:
+        pass
 
     async def close(self) -> None:
         self.closed = True

@@ -1,4 +1,4 @@
-"""Our ends of aiortc's media: audio in without its decoder thread, audio out as ready Opus packets.
+"""Our ends of aiortc's audio: in without its decoder thread, out as ready Opus packets.
 
 The private names of aiortc that are touched here, each with a test in tests/media/transports/test_aiortc_contract.py:
 RTCRtpReceiver._handle_rtp_packet, ._handle_disconnect, .__stop_decoder, .__codecs, .__remote_streams;

@@ -1,6 +1,6 @@
 """The WebRTC transport: one aiortc peer connection that answers one offer.
 
-Private names of aiortc touched here: RTCRtpTransceiver._codecs, RTCDtlsTransport._get_stats.
+Private names of aiortc touched here: RTCRtpTransceiver._codecs, ._offerDirection, RTCDtlsTransport._get_stats.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ from aiortc import (
 )
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
+from streams.media.audio_path import AudioPath
 from streams.media.errors import InvalidCandidate, OfferError, UnsupportedMedia
 from streams.media.messages import Message, encode
 from streams.media.session import Reason, Session
 from streams.media.transports.opus import CLOCK_RATE, ENCODER_RATES
+from streams.media.transports.pictures import VideoSender, prepare_encoder, watch
 from streams.media.transports.tracks import AudioReceiver, AudioSender
+from streams.media.video_path import VideoPath
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +47,9 @@ class WebRTCConfig:
 
     ice_servers: Sequence[dict[str, Any]] = ()
     media_timeout: float = 10.0
-    mode: str = "send-receive"
-    """As the client sees it: "send" is a client that only sends."""
     allow_extra_tracks: bool = False
+    video_bitrate: tuple[int, int] | None = None
+    """Lowest and highest bit rate of the video sent, in bits per second; None: aiortc's 0.25 to 1.5 Mbit/s."""
 
 
 class WebRTCTransport:
@@ -57,6 +60,7 @@ class WebRTCTransport:
         # Never without a configuration: aiortc would then contact a public STUN server.
         servers = [RTCIceServer(**server) for server in self.config.ice_servers]
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._connected: set[str] = set()
         self._channel: RTCDataChannel | None = None
         self._early: deque[Message] = deque(maxlen=EARLY_MESSAGES)
         self._watch: asyncio.TimerHandle | None = None
@@ -66,21 +70,20 @@ class WebRTCTransport:
 
     async def answer(self, sdp: str, session: Session) -> str:
         """Answer an offer and connect its media to ``session``. Raises OfferError, and is then to be closed."""
-        self._check(sdp)
+        self._check(sdp, session)
         self._pc.on("connectionstatechange", lambda: self._on_state(session))
         self._pc.on("datachannel", self._on_channel)
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
             for transceiver in self._pc.getTransceivers():
-                if transceiver.kind == "audio":
-                    self._connect_audio(transceiver, session)
+                self._connect(transceiver, session)
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         except Exception as error:  # aiortc trips over a bad offer in many ways
             logger.info("Offer refused: %s: %s", type(error).__name__, error)
             raise OfferError(f"The offer could not be applied: {error}") from error
         return str(self._pc.localDescription.sdp)
 
-    def _check(self, sdp: str) -> None:
+    def _check(self, sdp: str, session: Session) -> None:
         try:
             media = SessionDescription.parse(sdp).media
         except Exception as error:  # ValueError, KeyError, IndexError, AssertionError …
@@ -89,20 +92,44 @@ class WebRTCTransport:
             raise OfferError("The offer has no media and no data channel.")
         if any(section.dtls is None or not section.dtls.fingerprints for section in media):
             raise OfferError("The offer has no DTLS fingerprint. WebRTC media is always encrypted.")
-        kinds = {section.kind for section in media}
-        if kinds - {"audio", "application"} and not self.config.allow_extra_tracks:
-            extra = ", ".join(sorted(kinds - {"audio", "application"}))
-            raise UnsupportedMedia(f"Unsupported track kind '{extra}' for modality 'audio'. Offer audio only.")
+        kinds = [kind for kind, path in (("audio", session.audio), ("video", session.video)) if path is not None]
+        extra = {section.kind for section in media} - {*kinds, "application"}
+        if extra and not self.config.allow_extra_tracks:
+            modality, unsupported = "-".join(kinds), ", ".join(sorted(extra))
+            raise UnsupportedMedia(
+                f"Unsupported track kind '{unsupported}' for modality '{modality}'. Offer only {' and '.join(kinds)}."
+            )
 
-    def _connect_audio(self, transceiver: RTCRtpTransceiver, session: Session) -> None:
-        if any(sender.track is not None for sender in self._pc.getSenders()) or transceiver.stopped:
+    def _connect(self, transceiver: RTCRtpTransceiver, session: Session) -> None:
+        """Connect the first transceiver of each kind, in the directions that the handler's mode has."""
+        path = session.audio if transceiver.kind == "audio" else session.video
+        if path is None or transceiver.kind in self._connected or transceiver.stopped:
+            transceiver.direction = "inactive"
             return
-        if self.config.mode != "receive":
+        self._connected.add(transceiver.kind)
+        if session.handler.mode != "receive":
+            self._listen(transceiver, session)
+        if session.handler.mode != "send" and transceiver._offerDirection in ("sendonly", "sendrecv"):
+            self._speak(transceiver, path)
+        elif transceiver.kind == "audio":
+            session.is_heard = False
+        if session.handler.mode == "receive":
+            transceiver.direction = "sendonly"
+
+    def _listen(self, transceiver: RTCRtpTransceiver, session: Session) -> None:
+        if transceiver.kind == "audio":
             AudioReceiver.adopt(transceiver.receiver, session.receive_audio)
-        if self.config.mode != "send":
-            track = AudioSender(session.playout)
-            track.opus = bool(transceiver._codecs) and transceiver._codecs[0].name == "opus"
+        elif transceiver.receiver.track is not None:
+            session.run(watch(transceiver.receiver.track, session.receive_video))
+
+    def _speak(self, transceiver: RTCRtpTransceiver, path: AudioPath | VideoPath) -> None:
+        codec = transceiver._codecs[0]
+        if isinstance(path, AudioPath):
+            track = AudioSender(path.playout)
+            track.opus = codec.name == "opus"
             self._pc.addTrack(track)
+            return
+        prepare_encoder(self._pc.addTrack(VideoSender(path)), codec, self.config.video_bitrate)
 
     async def add_candidate(self, candidate: dict[str, Any] | None) -> None:
         """Add a trickled candidate; None or an empty one ends them. Raises InvalidCandidate."""
@@ -129,7 +156,7 @@ class WebRTCTransport:
         if state == "connected":
             session.connected()
             self._heard = (self._received_packets(), session.loop.time())
-            if self._pc.getTransceivers():  # a data channel alone is silent for half a minute, and alive
+            if self._connected:  # a data channel alone is silent for half a minute, and alive
                 self._keep_watch(session)
         elif state == "failed":
             session.close(Reason.CONNECTION_FAILED)
@@ -180,6 +207,9 @@ class WebRTCTransport:
 
     def clear(self) -> None:
         """Nothing to do: packets leave when they are due, so the client holds no more than its jitter buffer."""
+
+    async def played(self) -> None:
+        """Nothing to wait for, for the same reason."""
 
     async def _flush_messages(self) -> None:
         channel = self._channel
