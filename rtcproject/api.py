@@ -21,9 +21,7 @@ def failed(request: HttpRequest, status: int, **meta: object) -> HttpResponse:
 
 @api.exception_handler(StreamsError)
 def on_streams_error(request: HttpRequest, error: StreamsError) -> HttpResponse:
-    # FastRTC's clients compare its own failures word for word, so those carry nothing more.
-    detail = {} if error.status == 200 else {"detail": error.detail}
-    return failed(request, error.status, error=error.code, **error.meta, **detail)
+    return api.create_response(request, error.body(), status=error.status)
 
 
 @api.exception_handler(ValidationError)

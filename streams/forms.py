@@ -74,3 +74,15 @@ def with_options(form: type[forms.ModelForm], stream: Stream) -> type[forms.Mode
         field.initial = values[name]
     prefixed = {f"{OPTIONS_PREFIX}-{name}": field for name, field in fields.items()}
     return type(form.__name__, (form,), {**prefixed, "registration": registration})
+
+
+def input_form(registration: Registration) -> forms.BaseForm | None:
+    """A stream's inputs for its page, each field described by its help text and by the place of its errors."""
+    if registration.inputs is None:
+        return None
+    form = registration.inputs(auto_id="input-%s", use_required_attribute=False)
+    for name, field in form.fields.items():
+        place = form[name].auto_id
+        described_by = [f"{place}-help"] if field.help_text else []
+        field.widget.attrs.setdefault("aria-describedby", " ".join([*described_by, f"{place}-error"]))
+    return form

@@ -1,13 +1,17 @@
 """Which handlers this site has. Filled by the `stream_handlers` module of every installed app."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db.models import TextChoices
 from django.forms import BaseForm
+
+from streams.media.adapt import as_handler
+from streams.media.handlers import Handler
 
 
 class Modality(TextChoices):
@@ -29,9 +33,19 @@ class Access(TextChoices):
     GROUP = "group", "Chosen groups"
 
 
+OUTPUTS = ("text", "number", "json", "chat", "image")
+
+
 @dataclass(frozen=True)
 class Registration:
-    """What the code says about a handler. `access` and the limits are only defaults for its first Stream."""
+    """What the code says about a handler. `access` and the limits are only defaults for its first Stream.
+
+    inputs: a Form; visitors fill it, and its cleaned values reach the handler in field order.
+    outputs: how the page shows what the handler publishes, one of OUTPUTS or a list of them, one per value.
+    options: a Form that an administrator fills per stream.
+    track_constraints, rtp_params: what the page gives to getUserMedia and RTCRtpSender.setParameters.
+    video_bitrate: lowest and highest bit rate of the video that is sent, in bits per second.
+    """
 
     name: str
     handler: Any  # a prototype with copy(), or a plain function
@@ -40,8 +54,12 @@ class Registration:
     title: str = ""
     description: str = ""
     inputs: type[BaseForm] | None = None
-    outputs: Any = None
+    outputs: str | Sequence[str] | None = None
     options: type[BaseForm] | None = None
+    track_constraints: dict[str, Any] | None = None
+    rtp_params: dict[str, Any] | None = None
+    video_bitrate: tuple[int, int] | None = None
+    allow_extra_tracks: bool = False
     access: str = Access.PUBLIC
     concurrency_limit: int | None = 10
     time_limit: float | None = None
@@ -55,8 +73,6 @@ class Registration:
             yield "a name is up to 50 letters, digits, hyphens and underscores."
         if isinstance(self.handler, type):
             yield f"register an instance, {self.handler.__name__}(…), not the class."
-        if not callable(self.handler) and not hasattr(self.handler, "copy"):
-            yield f"{self.handler!r} is neither a handler nor a function."
         for field, choices in (("modality", Modality), ("mode", Mode), ("access", Access)):
             if getattr(self, field) not in choices.values:
                 yield f"{field} is {getattr(self, field)!r} but must be one of {', '.join(choices.values)}."
@@ -64,10 +80,33 @@ class Registration:
             form = getattr(self, field)
             if form is not None and not (isinstance(form, type) and issubclass(form, BaseForm)):
                 yield f"{field} must be a django.forms.Form class."
+        try:
+            as_handler(self.handler, str(self.modality), str(self.mode))
+        except TypeError as error:
+            yield str(error)
+        for output in self.output_kinds:
+            if output not in OUTPUTS:
+                yield f"an output is {output!r} but must be one of {', '.join(OUTPUTS)}."
         for field in ("concurrency_limit", "time_limit"):
             limit = getattr(self, field)
             if limit is not None and limit <= 0:
                 yield f"{field} must be greater than zero, or None for no limit."
+
+    @cached_property
+    def prototype(self) -> Handler:
+        """What is copied for each session."""
+        return as_handler(self.handler, str(self.modality), str(self.mode))
+
+    @property
+    def output_kinds(self) -> list[str]:
+        return [self.outputs] if isinstance(self.outputs, str) else list(self.outputs or ())
+
+    def initial_inputs(self) -> list[Any] | None:
+        """The handler's arguments until the visitor sends others; None where it takes no inputs."""
+        if self.inputs is None:
+            return None
+        form = self.inputs()
+        return [field.to_python(form.get_initial_for_field(field, name)) for name, field in form.fields.items()]
 
     def stream_defaults(self) -> dict[str, Any]:
         """Field values of the Stream that migrate creates for this handler."""

@@ -1,7 +1,7 @@
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 WebrtcId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
 
@@ -37,3 +37,18 @@ class Success(Schema):
 
 class Connection(Schema):
     webrtc_id: WebrtcId
+
+
+class InputBody(BaseModel, extra="allow"):  # a Schema of ninja's loses what is extra
+    """The inputs by name, beside ``webrtc_id`` or in ``inputs``; there also as a list, in field order."""
+
+    webrtc_id: WebrtcId
+    inputs: dict[str, Any] | list[Any] | None = None
+
+    def values(self) -> dict[str, Any] | list[Any]:
+        return self.inputs if self.inputs is not None else dict(self.__pydantic_extra__ or {})
+
+
+class Trigger(Connection):
+    text: Annotated[str, Field(max_length=10_000)] = ""
+    """What was typed; empty for push-to-talk."""

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import NON_FIELD_ERRORS
 
-from streams.live.manager import manager
+from streams.live.manager import LiveSession, manager
+from streams.live.outbox import Gap, Output
 from streams.media.context import Context
 from streams.media.errors import ConnectionClosed, OfferError, OfferTooLarge, StreamsError
-from streams.media.handlers import StreamHandlerBase
 from streams.media.reply_on_pause import ReplyOnPause
-from streams.media.session import Hooks, Reason, Session, SessionConfig
+from streams.media.session import Hooks, Reason, Session, SessionConfig, State
+from streams.media.transport import Transport
 from streams.media.transports.webrtc import WebRTCConfig, WebRTCTransport
+from streams.media.transports.websocket import Start, WebSocketTransport
 from streams.media.weights import WeightsMissing
 from streams.models import Stream, Visitor
-from streams.registry import registry
+from streams.registry import Registration, registry
 from turn.services import ice_servers, server_ice_servers
 
 logger = logging.getLogger(__name__)
 
 MAX_SDP = 64 * 1024
 """Characters. A browser's offer with every codec and a dozen candidates has under 10 000."""
+OPENING_SECONDS = 3.0
+MAX_TEXT = 10_000
+"""Characters of one typed text."""
 
 
 class UnknownStream(StreamsError):
@@ -56,6 +64,23 @@ class HandlerMissing(StreamsError):
     detail = "This stream is out of order: what answered here is gone."
 
 
+class NoInputs(StreamsError):
+    code = "no_inputs"
+    status = 400
+    detail = "This stream takes no inputs."
+
+
+class InvalidInput(StreamsError):
+    code = "invalid_input"
+    status = 422
+
+
+class NoWebSocket(StreamsError):
+    code = "unsupported_media"
+    status = 400
+    detail = "Only audio goes over a WebSocket. Connect with WebRTC to this stream."
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who calls. ``owner`` is what a session is bound to: a user, a Django session or a token."""
@@ -83,63 +108,143 @@ def rtc_configuration(stream: Stream) -> dict[str, object]:
     return {"iceServers": ice_servers()}
 
 
+# -- sessions -----------------------------------------------------------------------------------------------------
+
+
 async def answer_offer(stream: Stream, caller: Caller, webrtc_id: str, sdp: str | None) -> str:
     """Open a session for an SDP offer and return the SDP answer. A refused offer leaves nothing behind."""
     if not sdp:
         raise OfferError("The offer has no sdp. Send the browser's localDescription.")
     if len(sdp) > MAX_SDP:
         raise OfferTooLarge
-    session, transport = _open_session(stream, caller, webrtc_id)
+    registration = _check_admission(stream, webrtc_id)
+    transport = WebRTCTransport(
+        WebRTCConfig(
+            ice_servers=list(server_ice_servers()),
+            media_timeout=settings.STREAMS_MEDIA_TIMEOUT,
+            allow_extra_tracks=registration.allow_extra_tracks,
+            video_bitrate=registration.video_bitrate,
+        )
+    )
+    session = _open_session(stream, registration, caller, webrtc_id, transport)
     try:
         return str(await session.run(transport.answer(sdp, session)))
     except BaseException as error:
-        cancelled_by_close = session.state.value.startswith("clos")
+        closed_meanwhile = session.state in (State.CLOSING, State.CLOSED)
         await session.close(Reason.OFFER_FAILED)
-        if isinstance(error, asyncio.CancelledError) and cancelled_by_close:
+        if isinstance(error, asyncio.CancelledError) and closed_meanwhile:
             raise ConnectionClosed from error
         raise
 
 
-def _open_session(stream: Stream, caller: Caller, webrtc_id: str) -> tuple[Session, WebRTCTransport]:
-    """Take a slot. Nothing is awaited between the check and the taking."""
+def open_websocket(
+    stream: Stream,
+    caller: Caller,
+    start: Start,
+    send: Callable[[str | bytes], Awaitable[None]],
+    hang_up: Callable[[], Awaitable[None]],
+) -> WebSocketTransport:
+    """Open a session on a WebSocket that has been accepted."""
+    registration = _check_admission(stream, start.websocket_id)
+    if registration.modality != "audio":
+        raise NoWebSocket
+    transport = WebSocketTransport(start, send, hang_up)
+    transport.start(_open_session(stream, registration, caller, start.websocket_id, transport))
+    return transport
+
+
+def _check_admission(stream: Stream, webrtc_id: str) -> Registration:
+    """Nothing may be awaited between this and ``_open_session``."""
     manager.check_admission(webrtc_id, stream.slug, stream.concurrency_limit, settings.STREAMS_MAX_SESSIONS)
-    registration = stream.registration
-    if registration is None or not isinstance(registration.handler, StreamHandlerBase):
+    if stream.registration is None:
         raise HandlerMissing
-    transport = WebRTCTransport(
-        WebRTCConfig(
-            ice_servers=server_ice_servers(),
-            media_timeout=settings.STREAMS_MEDIA_TIMEOUT,
-            mode=registration.mode,
-        )
-    )
+    return stream.registration
+
+
+def _open_session(
+    stream: Stream, registration: Registration, caller: Caller, webrtc_id: str, transport: Transport
+) -> Session:
+    """Take a slot and give it a session."""
     session = Session(
-        registration.handler.copy(),
+        registration.prototype.copy(),
         transport,
         Context(webrtc_id, stream.slug, transport.name, caller.user, stream.options_for_handler()),
-        config=SessionConfig(settings.STREAMS_CONNECT_TIMEOUT, stream.time_limit, settings.DEBUG),
-        hooks=Hooks(on_closed=manager.discard),
+        config=SessionConfig(settings.STREAMS_CONNECT_TIMEOUT, stream.time_limit, settings.DEBUG, registration.mode),
+        hooks=Hooks(on_closed=manager.discard, on_outputs=manager.publish),
+        inputs=registration.initial_inputs(),
     )
     manager.add(session, stream.slug, caller.owner)
     session.connecting()
-    return session, transport
+    return session
 
 
 async def add_candidate(stream: Stream, caller: Caller, webrtc_id: str, candidate: dict[str, object] | None) -> None:
-    session = manager.get(webrtc_id, stream.slug, caller.owner)
-    assert isinstance(session.transport, WebRTCTransport)
-    await session.transport.add_candidate(candidate)
+    transport = _live(stream, caller, webrtc_id).session.transport
+    if isinstance(transport, WebRTCTransport):
+        await transport.add_candidate(candidate)
 
 
 async def close_session(stream: Stream, caller: Caller, webrtc_id: str) -> None:
-    await manager.get(webrtc_id, stream.slug, caller.owner).close(Reason.CLIENT_CLOSED)
+    await _live(stream, caller, webrtc_id).session.close(Reason.CLIENT_CLOSED)
+
+
+def _live(stream: Stream, caller: Caller, webrtc_id: str) -> LiveSession:
+    return manager.get(webrtc_id, stream.slug, caller.owner)
+
+
+# -- inputs and outputs -------------------------------------------------------------------------------------------
+
+
+def send_input(stream: Stream, caller: Caller, webrtc_id: str, values: dict[str, Any] | list[Any]) -> None:
+    """Validate inputs with the stream's form and hand them to the handler. Fields left out keep their value."""
+    session = _live(stream, caller, webrtc_id).session
+    form_class = stream.registration.inputs if stream.registration else None
+    if form_class is None:
+        raise NoInputs
+    names = list(form_class().fields)
+    if isinstance(values, list) and len(values) > len(names):
+        raise InvalidInput(f"There are {len(names)} inputs, not {len(values)}.", fields={})
+    given = values if isinstance(values, dict) else dict(zip(names, values, strict=False))
+    form = form_class(data={**dict(zip(names, session.handler.latest_args[1:], strict=False)), **given})
+    if not form.is_valid():
+        fields = {name: [str(problem) for problem in problems] for name, problems in form.errors.items()}
+        of_all = " ".join(fields.get(NON_FIELD_ERRORS, []))
+        sentences = [f"{name}: {' '.join(told)}" for name, told in fields.items() if name != NON_FIELD_ERRORS]
+        raise InvalidInput("; ".join([*sentences, *([of_all] if of_all else [])]), fields=fields)
+    session.set_inputs([form.cleaned_data[name] for name in names])
+
+
+def set_input(stream: Stream, caller: Caller, webrtc_id: str, *values: Any) -> None:
+    """Hand the handler values from code, unvalidated."""
+    _live(stream, caller, webrtc_id).session.set_inputs(values)
+
+
+def trigger_response(stream: Stream, caller: Caller, webrtc_id: str, text: str = "") -> None:
+    """Let the handler answer now: to a typed text, or to what was said so far (push-to-talk)."""
+    _live(stream, caller, webrtc_id).session.trigger_response(text[:MAX_TEXT])
+
+
+async def follow_outputs(
+    stream: Stream, caller: Caller, webrtc_id: str, after: int = 0
+) -> AsyncIterator[Output | Gap | None]:
+    """Follow what the handler publishes, from the beginning or after an output's number.
+
+    A front end may ask right after it has sent its socket's "start", and an EventSource does not ask twice: so a
+    session that is not there yet is waited for.
+    """
+    await manager.opening(webrtc_id, OPENING_SECONDS)
+    return _live(stream, caller, webrtc_id).outbox.follow(after)
+
+
+def latest_output(stream: Stream, caller: Caller, webrtc_id: str) -> Output | None:
+    return _live(stream, caller, webrtc_id).outbox.latest
 
 
 def warm_up() -> None:
     """Load what the registered handlers need, so that the first visitor does not wait for it."""
     try:
         for registration in registry:
-            if isinstance(registration.handler, ReplyOnPause):
-                registration.handler.warm_up()
+            if isinstance(registration.prototype, ReplyOnPause):
+                registration.prototype.warm_up()
     except WeightsMissing as error:
         logger.warning("%s", error)

@@ -1,10 +1,15 @@
+from typing import Any
+
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.csrf import ensure_csrf_cookie
 
+from streams.forms import input_form
+from streams.media import ReplyOnPause
 from streams.models import Stream
+from streams.registry import Mode, Registration
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -24,7 +29,38 @@ def stream(request: HttpRequest, slug: str) -> HttpResponse:
         return problem(request, stream, "This stream is out of order: what answered here is gone.", status=503)
     # A live session belongs to its opener's Django session, so a signed-out visitor needs one that is stored.
     request.session.setdefault("streams", True)
-    return render(request, "streams/stream.html", {"stream": stream, "registration": stream.registration})
+    return render(request, "streams/stream.html", {"stream": stream, **parts_of(stream, stream.registration)})
+
+
+def parts_of(stream: Stream, registration: Registration) -> dict[str, Any]:
+    """What the page of this stream consists of."""
+    hears, sees = (kind in registration.modality.split("-") for kind in ("audio", "video"))
+    sends, receives = registration.mode != Mode.RECEIVE, registration.mode != Mode.SEND
+    return {
+        "registration": registration,
+        "microphone": hears and sends,
+        "camera": sees and sends,
+        "sound": hears and receives,
+        "picture": sees and receives,
+        "inputs": input_form(registration),
+        "takes_text": getattr(registration.prototype, "needs_args", False),
+        "trigger": trigger_label(registration),
+        "settings": {
+            "mode": registration.mode,
+            "modality": registration.modality,
+            "trackConstraints": registration.track_constraints or {},
+            "rtpParams": registration.rtp_params or {},
+            "timeLimit": stream.time_limit,
+        },
+    }
+
+
+def trigger_label(registration: Registration) -> str:
+    """What the button says that triggers a response; empty where there is nothing to trigger."""
+    if isinstance(registration.prototype, ReplyOnPause):
+        return "Done speaking" if registration.mode == Mode.SEND else "Answer now"
+    # A generator takes its inputs when it starts: changed ones need a new start.
+    return "Start over" if registration.mode == Mode.RECEIVE and registration.inputs else ""
 
 
 def problem(request: HttpRequest, stream: Stream, sentence: str, *, status: int) -> HttpResponse:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from streams.live.outbox import Outbox
 from streams.media.errors import (
     ConcurrencyLimitReached,
     ConnectionAlreadyExists,
@@ -13,6 +14,7 @@ from streams.media.errors import (
     ShuttingDown,
     UnknownConnection,
 )
+from streams.media.outputs import AdditionalOutputs
 from streams.media.session import Reason, Session
 
 logger = logging.getLogger(__name__)
@@ -24,6 +26,7 @@ class LiveSession:
     stream: str
     owner: str
     """Whoever opened it; nobody else may do anything with it."""
+    outbox: Outbox
 
 
 class SessionManager:
@@ -32,6 +35,7 @@ class SessionManager:
     def __init__(self) -> None:
         self._live: dict[str, LiveSession] = {}
         self._draining = False
+        self._opened = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._live)
@@ -52,17 +56,42 @@ class SessionManager:
 
     def add(self, session: Session, stream: str, owner: str) -> None:
         """Take the slot. It is free again when the session calls ``discard``."""
-        self._live[session.id] = LiveSession(session, stream, owner)
+        self._live[session.id] = LiveSession(session, stream, owner, Outbox())
+        self._opened.set()
+        self._opened = asyncio.Event()
 
     def discard(self, session: Session, reason: Reason) -> None:
-        self._live.pop(session.id, None)
+        live = self._live.pop(session.id, None)
+        if live is not None:
+            live.outbox.close()
 
-    def get(self, webrtc_id: str, stream: str, owner: str) -> Session:
+    def publish(self, session: Session, outputs: AdditionalOutputs) -> None:
+        """Keep what a handler has published for readers. Raises NotSerializable."""
+        live = self._live.get(session.id)
+        if live is not None:
+            live.outbox.publish(outputs)
+
+    def get(self, webrtc_id: str, stream: str, owner: str) -> LiveSession:
         """Find a session of this owner. Raises UnknownConnection, also when it is somebody else's."""
         live = self._live.get(webrtc_id)
         if live is None or live.stream != stream or live.owner != owner:
             raise UnknownConnection
-        return live.session
+        return live
+
+    async def opening(self, webrtc_id: str, timeout: float) -> None:
+        """Wait, ``timeout`` seconds at most, for a session that its client is just opening."""
+        try:
+            async with asyncio.timeout(timeout):
+                while webrtc_id not in self._live:
+                    await self._opened.wait()
+        except TimeoutError:
+            return
+
+    def trusted(self, webrtc_id: str) -> LiveSession:
+        """Find a session for code of this site, which asks for no owner. Raises UnknownConnection."""
+        if webrtc_id not in self._live:
+            raise UnknownConnection
+        return self._live[webrtc_id]
 
     async def close_all(self, reason: Reason, timeout: float) -> None:
         """Admit nobody any more and close every session, within ``timeout`` seconds."""

@@ -1,0 +1,156 @@
+"""WebSockets that carry a session."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+
+from streams import services
+from streams.callers import socket_caller
+from streams.media.errors import StreamsError
+from streams.media.messages import encode, message
+from streams.media.transports.websocket import (
+    Media,
+    Ping,
+    ProtocolError,
+    Start,
+    Stop,
+    WebSocketTransport,
+    parse,
+    parse_binary,
+)
+from streams.models import Stream
+
+MAX_MISTAKES = 20
+"""Messages that cannot be understood, after which the socket is closed."""
+POLICY_VIOLATION = 4008
+"""1008 in the range for applications: of the lower codes daphne's WebSockets can send 1000 alone."""
+
+
+class AudioConsumer(AsyncWebsocketConsumer):
+    """One socket, one session. What the protocol is: streams.media.transports.websocket."""
+
+    stream: Stream | None = None
+    """None for a socket that has been refused; what it still sends is ignored."""
+    transport: WebSocketTransport | None = None
+    mistakes = 0
+    closing = False
+    """Nothing is read or sent any more, though the client may not know yet."""
+    patience: asyncio.TimerHandle | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Read the socket directly.
+
+        Channels' own loop costs two tasks for each message and its dispatch a hop through the database thread; this
+        consumer listens to nothing but its socket.
+        """
+        self.scope, self.base_send = scope, send
+        self.channel_layer = None
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "websocket.receive":
+                    await self.receive(message.get("text"), message.get("bytes"))
+                else:
+                    await self.dispatch(message)
+        except StopConsumer:
+            return
+        finally:  # also when this raises, or the server cancels it: the session must not outlive its socket
+            if self.patience is not None:
+                self.patience.cancel()
+            if self.transport is not None:
+                self.transport.gone()
+
+    async def connect(self) -> None:
+        self.caller, headers = await socket_caller(self.scope)
+        await self.accept_with(headers)
+        loop = asyncio.get_running_loop()
+        self.patience = loop.call_later(settings.STREAMS_CONNECT_TIMEOUT, lambda: loop.create_task(self.give_up()))
+        try:
+            self.stream = await services.find_stream(self.scope["url_route"]["kwargs"]["slug"], self.caller.user)
+        except StreamsError as error:
+            await self.refuse(error)
+
+    async def accept_with(self, headers: dict[str, str]) -> None:
+        if headers and "daphne.server" in sys.modules:
+            # daphne drops an accept message's headers, but hands its subprotocol to autobahn, which takes both.
+            await self.base_send({"type": "websocket.accept", "subprotocol": (None, headers)})
+        else:
+            await self.accept(headers=[(name.encode(), value.encode()) for name, value in headers.items()])
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.closing or self.stream is None:
+            return
+        try:
+            event = parse(text_data) if text_data is not None else parse_binary(bytes_data or b"")
+            await self.on_event(event, binary=text_data is None)
+        except ProtocolError as error:
+            await self.complain(str(error))
+        except StreamsError as error:
+            await self.refuse(error)
+
+    async def on_event(self, event: Start | Media | Stop | Ping, *, binary: bool) -> None:
+        match event:
+            case Ping():
+                await self.send('{"event":"pong"}')
+            case Stop():
+                await self.close()
+            case Start():
+                await self.start(event)
+            case Media(samples):
+                if self.transport is None:
+                    raise ProtocolError('Send "start" before audio.')
+                if binary != (self.transport.wire.encoding == "pcm16"):
+                    raise ProtocolError(f'The encoding is {self.transport.wire.encoding}; see "start".')
+                self.transport.receive(samples)
+
+    async def start(self, start: Start) -> None:
+        if self.transport is not None:
+            raise ProtocolError("The session has started already.")
+        assert self.stream is not None
+        self.transport = services.open_websocket(self.stream, self.caller, start, self.write, self.close)
+        if self.patience is not None:
+            self.patience.cancel()
+        if start.negotiated:
+            rate = self.transport.output_rate(self.stream_rate())
+            await self.send(json.dumps({"event": "started", "encoding": start.encoding, "sample_rate": rate}))
+
+    def stream_rate(self) -> int:
+        registration = self.stream.registration if self.stream is not None else None
+        return getattr(registration.prototype, "output_sample_rate", 24000) if registration else 24000
+
+    async def write(self, data: str | bytes) -> None:
+        if self.closing:
+            return
+        await self.base_send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
+
+    async def complain(self, sentence: str) -> None:
+        self.mistakes += 1
+        await self.send(encode(message("error", sentence)))
+        if self.mistakes >= MAX_MISTAKES:
+            await self.close(POLICY_VIOLATION)
+
+    async def close(self, code: int | None = None, reason: str | None = None) -> None:
+        if not self.closing:
+            self.closing = True
+            await super().close(code, reason)
+
+    async def refuse(self, error: StreamsError) -> None:
+        self.stream = None
+        await self.send(json.dumps(error.body()))
+        await self.close()
+
+    async def give_up(self) -> None:
+        if self.closing:
+            return
+        await self.complain('Nothing was started: send {"event": "start"} first.')
+        await self.close(POLICY_VIOLATION)
+
+    async def disconnect(self, code: int) -> None:
+        self.closing = True  # the rest is done when the application returns
