@@ -2,7 +2,7 @@
 
 const KEPT = 200;
 
-/** @type {Record<string, string>} */
+/** @type {Record<string, string>} by a log message's data */
 const WORDS = {
   started_talking: "You started to speak",
   pause_detected: "You paused",
@@ -10,17 +10,26 @@ const WORDS = {
   response_finished: "The answer is finished",
 };
 
+/** @type {Record<string, Record<string, string>>} where a stream is no conversation, by mode */
+const OTHERWISE = {
+  receive: { response_starting: "It starts to play", response_finished: "It has been played" },
+  send: { response_starting: "It was taken in", response_finished: "Ready for more" },
+};
+
 export class MessageLog {
   #list;
   #raw;
+  #words;
 
   /**
    * @param {HTMLElement} list
    * @param {HTMLElement} raw
+   * @param {string} mode
    */
-  constructor(list, raw) {
+  constructor(list, raw, mode) {
     this.#list = list;
     this.#raw = raw;
+    this.#words = { ...WORDS, ...OTHERWISE[mode] };
   }
 
   /**
@@ -32,7 +41,7 @@ export class MessageLog {
     this.#append(this.#raw, message.type, text, JSON.stringify(message));
     // Requests between the server and the page are no news for people.
     if (["send_input", "fetch_output", "update_connection"].includes(message.type)) return;
-    this.#append(this.#list, message.type, text, WORDS[text] ?? text);
+    this.#append(this.#list, message.type, text, message.type === "stopword" ? "The stop word was heard" : (this.#words[text] ?? text));
   }
 
   /**

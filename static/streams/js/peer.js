@@ -13,8 +13,16 @@ export class ConnectionError extends Error {
 }
 
 /**
- * Events: `message` (detail: `{type, data}`), `track` (detail: MediaStream), and after `open()` has
- * resolved `interrupted`, `restored` and, once, `lost`.
+ * What is sent and received.
+ * @typedef {object} Media
+ * @property {MediaStream | null} outgoing null when nothing is sent
+ * @property {("audio" | "video")[]} incoming kinds of what is received
+ * @property {Partial<RTCRtpSendParameters>} rtpParams for every sender
+ */
+
+/**
+ * Events: `answered` (the server knows the session), `message` (detail: `{type, data}`), `track` (detail: the MediaStream
+ * of everything that came so far), and after `open()` has resolved `interrupted`, `restored` and, once, `lost`.
  */
 export class Peer extends EventTarget {
   /** FastRTC's name on the wire: webrtc_id. */
@@ -22,6 +30,8 @@ export class Peer extends EventTarget {
   #api;
   #connection;
   #channel;
+  #media;
+  #incoming = new MediaStream();
   #closed = false;
   #lost = false;
   #answered = false;
@@ -33,17 +43,19 @@ export class Peer extends EventTarget {
   /**
    * @param {import("./session-api.js").SessionApi} api
    * @param {RTCConfiguration} configuration
-   * @param {MediaStream | null} microphone null when the stream only sends
+   * @param {Media} media
    */
-  constructor(api, configuration, microphone) {
+  constructor(api, configuration, media) {
     super();
     this.#api = api;
+    this.#media = media;
     const connection = (this.#connection = new RTCPeerConnection(configuration));
     connection.addEventListener("icecandidate", (event) => this.#trickle(event.candidate));
     connection.addEventListener("connectionstatechange", () => this.#follow());
     connection.addEventListener("track", (event) => {
       // Not event.streams[0]: an answer may name no stream.
-      this.#emit("track", new MediaStream([event.track]));
+      this.#incoming.addTrack(event.track);
+      this.#emit("track", this.#incoming);
     });
     this.#channel = connection.createDataChannel("text");
     this.#channel.addEventListener("open", () => {
@@ -52,8 +64,19 @@ export class Peer extends EventTarget {
     });
     this.#channel.addEventListener("close", () => this.#lose());
     this.#channel.addEventListener("message", (event) => this.#receive(event.data));
-    if (microphone) microphone.getAudioTracks().forEach((track) => connection.addTrack(track, microphone));
-    else connection.addTransceiver("audio", { direction: "recvonly" });
+    this.#offerMedia(media);
+  }
+
+  /** @param {Media} media */
+  #offerMedia({ outgoing, incoming }) {
+    const tracks = outgoing?.getTracks() ?? [];
+    for (const track of tracks) {
+      const direction = incoming.some((kind) => kind === track.kind) ? "sendrecv" : "sendonly";
+      this.#connection.addTransceiver(track, { direction, streams: outgoing ? [outgoing] : [] });
+    }
+    for (const kind of incoming.filter((kind) => !tracks.some((track) => track.kind === kind))) {
+      this.#connection.addTransceiver(kind, { direction: "recvonly" });
+    }
   }
 
   /** Resolves when media and messages flow; rejects with an ApiError or a ConnectionError. */
@@ -65,8 +88,10 @@ export class Peer extends EventTarget {
     try {
       await this.#connection.setLocalDescription();
       const answer = await this.#api.offer(this.id, this.#connection.localDescription?.sdp ?? "");
+      this.#emit("answered");
       if (!this.#closed) await this.#connection.setRemoteDescription(answer);
       this.#answered = true;
+      await this.#tuneSenders();
       this.#waiting.splice(0).forEach((candidate) => this.#send(candidate));
       await opened;
     } finally {
@@ -74,9 +99,18 @@ export class Peer extends EventTarget {
     }
   }
 
-  /** @param {MediaStreamTrack} track */
-  async replaceMicrophone(track) {
-    const sender = this.#connection.getSenders().find(({ track: current }) => current?.kind === "audio");
+  async #tuneSenders() {
+    const { encodings: wanted = [], ...others } = this.#media.rtpParams;
+    for (const sender of this.#connection.getSenders().filter(({ track }) => track)) {
+      const parameters = sender.getParameters();
+      const encodings = parameters.encodings.map((encoding, index) => ({ ...encoding, ...wanted[index] }));
+      await sender.setParameters({ ...parameters, ...others, encodings }).catch((error) => console.warn("rtp_params:", error));
+    }
+  }
+
+  /** @param {MediaStreamTrack} track in place of the one of its kind */
+  async replace(track) {
+    const sender = this.#connection.getSenders().find(({ track: current }) => current?.kind === track.kind);
     await sender?.replaceTrack(track);
   }
 

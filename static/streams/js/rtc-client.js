@@ -8,24 +8,27 @@ const RETRY_DELAYS_MS = [0, 1_000, 3_000];
 /** @typedef {"new"|"connecting"|"live"|"reconnecting"|"closed"} ClientState */
 /** @typedef {{state: ClientState, reason?: string, error?: Error & {code?: string}}} StateDetail */
 
-/** Events: `state` (detail: StateDetail), `message` (detail: `{type, data}`), `track` (detail: MediaStream). */
+/**
+ * Events: `state` (detail: StateDetail), `answered` (there is a new session, see `id`), `message` (detail: `{type, data}`),
+ * `track` (detail: MediaStream).
+ */
 export class RtcClient extends EventTarget {
   /** @type {ClientState} */
   state = "new";
   #api;
-  #microphone;
+  #media;
   /** @type {Peer | null} */
   #peer = null;
   #patience = 0;
 
   /**
    * @param {import("./session-api.js").SessionApi} api
-   * @param {MediaStream | null} microphone null when the stream only sends
+   * @param {import("./peer.js").Media} media
    */
-  constructor(api, microphone) {
+  constructor(api, media) {
     super();
     this.#api = api;
-    this.#microphone = microphone;
+    this.#media = media;
   }
 
   /** The current webrtc_id; every reconnection has a new one. */
@@ -42,10 +45,9 @@ export class RtcClient extends EventTarget {
     }
   }
 
-  /** @param {MediaStream} microphone */
-  async replaceMicrophone(microphone) {
-    this.#microphone = microphone;
-    await this.#peer?.replaceMicrophone(microphone.getAudioTracks()[0]);
+  /** @param {MediaStreamTrack} track already a part of the outgoing stream, in place of the one of its kind */
+  async replace(track) {
+    await this.#peer?.replace(track);
   }
 
   /** @param {string} [reason] */
@@ -57,7 +59,8 @@ export class RtcClient extends EventTarget {
     // Just before connecting, because TURN credentials are short-lived.
     const configuration = await this.#api.configuration();
     if (this.state === "closed") return;
-    const peer = (this.#peer = new Peer(this.#api, configuration, this.#microphone));
+    const peer = (this.#peer = new Peer(this.#api, configuration, this.#media));
+    peer.addEventListener("answered", (event) => this.#forward(event));
     peer.addEventListener("track", (event) => this.#forward(event));
     peer.addEventListener("message", (event) => this.#receive(/** @type {CustomEvent} */ (event)));
     await peer.open();

@@ -1,4 +1,4 @@
-/** The HTTP side of a session: offer, candidates, ICE servers, close. Every failure is an ApiError with words for people. */
+/** The HTTP side of a session: offer, candidates, ICE servers, inputs, outputs, close. Every failure is an ApiError with words for people. */
 
 /** @type {Record<string, string>} */
 const WORDS = {
@@ -10,6 +10,7 @@ const WORDS = {
   csrf_failed: "This page has expired. Reload it, then press Start.",
   unknown_stream: "This stream does not exist any more.",
   stream_disabled: "This stream is switched off at the moment.",
+  unknown_connection: "This session is over. Press Start for a new one.",
   unreachable: "The server can't be reached. Check your internet connection, then press Start.",
 };
 
@@ -19,11 +20,13 @@ export class ApiError extends Error {
   /**
    * @param {string} code
    * @param {string} [detail] a sentence from the server, used when we have no better one
+   * @param {Record<string, string[]>} [fields] what is wrong with the inputs, by field
    */
-  constructor(code, detail) {
+  constructor(code, detail, fields) {
     super(WORDS[code] ?? detail ?? `The server refused the connection (${code}).`);
     this.name = "ApiError";
     this.code = code;
+    this.fields = fields;
     /** Whether the same request may succeed a moment later. */
     this.temporary = TEMPORARY.has(code);
   }
@@ -66,6 +69,30 @@ export class SessionApi {
     });
   }
 
+  /**
+   * @param {string} id
+   * @param {Record<string, unknown>} inputs by name
+   */
+  input(id, inputs) {
+    return this.#post("/input_hook", { webrtc_id: id, inputs });
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} text empty: answer to what was said so far
+   */
+  trigger(id, text) {
+    return this.#post("/trigger", { webrtc_id: id, text });
+  }
+
+  /**
+   * @param {string} id
+   * @returns {string} for an EventSource
+   */
+  outputs(id) {
+    return `${this.base}/outputs?webrtc_id=${encodeURIComponent(id)}`;
+  }
+
   /** @param {string} id */
   close(id) {
     return this.#post("/close", { webrtc_id: id }, { keepalive: true });
@@ -91,7 +118,7 @@ export class SessionApi {
     });
     const answer = await response.json().catch(() => null);
     if (response.ok && answer !== null && answer.status !== "failed") return answer;
-    const { error = `HTTP ${response.status}`, detail } = answer?.meta ?? {};
-    throw new ApiError(error, detail);
+    const { error = `HTTP ${response.status}`, detail, fields } = answer?.meta ?? {};
+    throw new ApiError(error, detail, fields);
   }
 }

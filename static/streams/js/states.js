@@ -6,9 +6,10 @@
  */
 
 /** @typedef {"idle"|"asking"|"connecting"|"listening"|"speaking"|"thinking"|"answering"|"reconnecting"|"ended"|"error"} StateName */
+/** @typedef {{words: string, hint: string}} Wording */
 
-/** @type {Record<StateName, {words: string, hint: string}>} */
-export const STATES = {
+/** @type {Record<StateName, Wording>} */
+const STATES = {
   idle: { words: "Not connected", hint: "Press Start when you are ready." },
   asking: { words: "Asking for the microphone", hint: "Your browser may ask for permission." },
   connecting: { words: "Connecting", hint: "" },
@@ -21,7 +22,41 @@ export const STATES = {
   error: { words: "Not connected", hint: "" },
 };
 
-/** @type {ReadonlySet<StateName>} media flows both ways */
+const TAKING_DOWN = { words: "Taking it in", hint: "What you said is being worked on." };
+const PLAYING = { words: "Playing", hint: "Listen." };
+const WATCHING = { words: "Playing", hint: "Watch." };
+const LIVE_PICTURE = { words: "Live", hint: "You see what the stream makes of your camera." };
+const SENDING_PICTURE = { words: "Live", hint: "The stream sees your camera." };
+
+/** Where a stream is no conversation. @type {Record<string, Partial<Record<StateName, Wording>>>} by modality and mode */
+const OTHERWISE = {
+  "audio send": { thinking: TAKING_DOWN, answering: TAKING_DOWN },
+  "audio receive": { listening: PLAYING, answering: PLAYING },
+  "video send-receive": { listening: LIVE_PICTURE },
+  "video send": { listening: SENDING_PICTURE },
+  "video receive": { listening: WATCHING },
+  "audio-video send-receive": { listening: { words: "Live", hint: "You are seen and heard." } },
+  "audio-video send": { listening: { words: "Live", hint: "You are seen and heard." }, thinking: TAKING_DOWN, answering: TAKING_DOWN },
+  "audio-video receive": { listening: { words: "Playing", hint: "Watch and listen." } },
+};
+
+/** @type {Record<string, string>} by modality */
+const ASKING = {
+  video: "Asking for the camera",
+  "audio-video": "Asking for camera and microphone",
+};
+
+/**
+ * @param {string} modality
+ * @param {string} mode
+ * @returns {Record<StateName, Wording>}
+ */
+export function wordings(modality, mode) {
+  const asking = { ...STATES.asking, words: ASKING[modality] ?? STATES.asking.words };
+  return { ...STATES, asking, ...OTHERWISE[`${modality} ${mode}`] };
+}
+
+/** @type {ReadonlySet<StateName>} media flows */
 export const LIVE = new Set(["listening", "speaking", "thinking", "answering"]);
 
 /** @type {ReadonlySet<StateName>} the big button says Stop */

@@ -1,69 +1,114 @@
-/** Wires the page of one stream: buttons, microphone, sound, meters, words. */
+/** Wires the page of one stream: buttons, microphone and camera, sound and picture, inputs and outputs, words. */
 
+import { InputForm } from "./input-form.js";
 import { LevelMeter } from "./level-meter.js";
+import { LocalMedia } from "./local-media.js";
 import { MessageLog } from "./message-log.js";
-import { listMicrophones, openMicrophone, rememberedMicrophone, rememberMicrophone } from "./microphone.js";
+import { OutputFeed } from "./output-feed.js";
+import { OutputPanels } from "./output-panels.js";
+import { Player } from "./player.js";
 import { RtcClient } from "./rtc-client.js";
 import { SessionApi } from "./session-api.js";
-import { ACTIVE, LIVE, nextState, STATES } from "./states.js";
+import { ACTIVE, LIVE, nextState, wordings } from "./states.js";
+import { TimeLimit } from "./time-limit.js";
+import { TurnControls } from "./turn-controls.js";
 
 const SLOW_CONNECT_MS = 5_000;
 const SLOW_CONNECT = "Taking longer than usual to connect… A VPN or a firewall may be in the way.";
+const NOTICE_MS = 8_000;
+
+/**
+ * What the server says about the stream.
+ * @typedef {object} Settings
+ * @property {string} modality
+ * @property {string} mode
+ * @property {any} trackConstraints of the only kind, or by kind
+ * @property {Partial<RTCRtpSendParameters>} rtpParams
+ * @property {number | null} timeLimit seconds
+ */
 
 export class StreamPage extends EventTarget {
   /** @type {import("./states.js").StateName} */
   state = "idle";
   /** @type {RtcClient | null} */
   client = null;
-  /** @type {MediaStream | null} */
-  microphone = null;
-  /** @type {MediaStream | null} */
-  incoming = null;
   /** @type {AudioContext | null} */
   #context = null;
   #slow = 0;
+  #noticed = 0;
 
-  /** @param {HTMLElement} root an element with the data-… attributes of stream.html */
-  constructor(root) {
+  /**
+   * @param {HTMLElement} root an element with the data-… attributes of stream.html
+   * @param {Settings} settings
+   */
+  constructor(root, settings) {
     super();
-    /** @type {(name: string) => any} */
+    /** @type {(name: string) => any} null where this stream has no such part */
     const part = (name) => root.querySelector(`[data-part="${name}"]`);
     this.root = root;
-    this.api = new SessionApi(root.dataset.api ?? "", root.dataset.csrf ?? "");
-    this.log = new MessageLog(part("log"), part("raw"));
-    this.microphoneMeter = new LevelMeter(part("microphone-meter"));
-    this.speakerMeter = new LevelMeter(part("speaker-meter"));
+    this.settings = settings;
+    this.words = wordings(settings.modality, settings.mode);
     this.parts = {
-      words: part("words"), hint: part("hint"), signIn: part("sign-in"), playSound: part("play-sound"),
-      toggle: part("toggle"), toggleLabel: part("toggle-label"), devices: part("devices"), audio: part("audio"),
-      muteMicrophone: part("mute-microphone"), muteSpeaker: part("mute-speaker"), announce: part("announce"), list: part("log"),
+      words: part("words"), hint: part("hint"), signIn: part("sign-in"), notice: part("notice"),
+      toggle: part("toggle"), toggleLabel: part("toggle-label"), preview: part("preview"),
+      muteMicrophone: part("mute-microphone"), muteCamera: part("mute-camera"), muteSpeaker: part("mute-speaker"),
+      announce: part("announce"), list: part("log"),
     };
+    this.api = new SessionApi(root.dataset.api ?? "", root.dataset.csrf ?? "");
+    this.log = new MessageLog(part("log"), part("raw"), settings.mode);
+    this.local = new LocalMedia({ video: part("cameras"), audio: part("microphones") }, this.#constraints());
+    this.microphoneMeter = part("microphone-meter") && new LevelMeter(part("microphone-meter"));
+    this.speakerMeter = part("speaker-meter") && new LevelMeter(part("speaker-meter"));
+    this.player = new Player(part("player"), part("play-sound"), this.speakerMeter);
+    this.inputs = part("inputs") && new InputForm(part("inputs"), this.api);
+    this.outputs = part("outputs") && new OutputPanels(part("outputs"));
+    this.feed = this.outputs && new OutputFeed(this.outputs, (sentence) => this.log.note(sentence));
+    this.turns = new TurnControls(part("say"), part("trigger"), this.api, (sentence) => this.log.note(sentence));
+    this.timeLimit = new TimeLimit(part("countdown"), settings.timeLimit);
     this.#listen();
     this.#become("idle");
     part("controls").disabled = false; // until now a press would have been lost
   }
 
+  /** What is sent at the moment. @returns {MediaStream | null} */
+  get outgoing() {
+    return this.local.stream;
+  }
+
+  /** What is played at the moment. @returns {MediaStream | null} */
+  get incoming() {
+    return this.player.stream;
+  }
+
+  #constraints() {
+    const { trackConstraints: given, modality } = this.settings;
+    return "audio" in given || "video" in given ? given : { [modality === "audio" ? "audio" : "video"]: given };
+  }
+
   #listen() {
-    const { toggle, devices, audio, muteMicrophone, muteSpeaker, playSound, announce, list } = this.parts;
+    const { toggle, muteMicrophone, muteCamera, muteSpeaker, announce, list } = this.parts;
     toggle.addEventListener("click", () => (ACTIVE.has(this.state) ? this.stop() : this.start()));
-    devices.addEventListener("change", () => this.#changeMicrophone(devices.value));
-    muteMicrophone.addEventListener("click", () => this.#applyMute(press(muteMicrophone)));
-    muteSpeaker.addEventListener("click", () => (audio.muted = press(muteSpeaker)));
-    playSound.addEventListener("click", () => this.#playSound());
+    muteMicrophone?.addEventListener("click", () => this.local.mute("audio", press(muteMicrophone)));
+    muteCamera?.addEventListener("click", () => this.local.mute("video", press(muteCamera)));
+    muteSpeaker?.addEventListener("click", () => this.player.mute(press(muteSpeaker)));
     announce.addEventListener("change", () => list.setAttribute("aria-live", announce.checked ? "polite" : "off"));
-    navigator.mediaDevices?.addEventListener("devicechange", () => this.#showMicrophones());
+    this.local.addEventListener("replaced", (event) => this.#replace(/** @type {CustomEvent} */ (event).detail));
+    this.local.addEventListener("trouble", (event) => this.#explain(/** @type {CustomEvent} */ (event).detail.message));
     addEventListener("pagehide", () => this.stop());
-    this.#showMicrophones();
   }
 
   async start() {
     const context = (this.#context = new AudioContext());
+    this.outputs?.clear();
     try {
-      if (this.root.dataset.mode !== "receive") await this.#useMicrophone(context, rememberedMicrophone());
+      if (this.local.kinds.length) this.#become("asking");
+      await this.local.open();
     } catch (error) {
       if (this.#context === context) this.#fail(/** @type {Error} */ (error));
     }
-    if (this.#context === context) await this.#connect();
+    if (this.#context !== context) return; // stopped, or failed, while the browser was asking
+    this.#showOutgoing();
+    await this.#connect();
   }
 
   stop() {
@@ -72,11 +117,25 @@ export class StreamPage extends EventTarget {
   }
 
   async #connect() {
-    const client = (this.client = new RtcClient(this.api, this.microphone));
+    const { modality, mode, rtpParams } = this.settings;
+    const incoming = /** @type {("audio" | "video")[]} */ (mode === "send" ? [] : modality.split("-"));
+    const client = (this.client = new RtcClient(this.api, { outgoing: this.outgoing, incoming, rtpParams }));
     client.addEventListener("state", (event) => this.#follow(/** @type {CustomEvent} */ (event).detail));
-    client.addEventListener("track", (event) => this.#play(/** @type {CustomEvent} */ (event).detail));
+    client.addEventListener("answered", () => this.#accompany(client.id ?? ""));
+    client.addEventListener("track", (event) => this.player.play(/** @type {CustomEvent} */ (event).detail, this.#context));
     client.addEventListener("message", (event) => this.#receive(/** @type {CustomEvent} */ (event).detail));
     await client.connect();
+  }
+
+  /**
+   * There is a new session; after a reconnection, another one.
+   * @param {string} id
+   */
+  #accompany(id) {
+    this.inputs?.connect(id);
+    this.turns.connect(id);
+    this.feed?.open(this.api.outputs(id));
+    this.timeLimit.start();
   }
 
   /** @param {import("./rtc-client.js").StateDetail} detail */
@@ -92,78 +151,33 @@ export class StreamPage extends EventTarget {
     this.dispatchEvent(new CustomEvent("message", { detail: message }));
     const next = nextState(this.state, message);
     if (next !== this.state) this.#become(next);
-    if (message.type === "error" || message.type === "warning") this.parts.hint.textContent = String(message.data);
+    if (message.type === "send_input") this.inputs?.send();
+    if (message.type === "error") this.parts.hint.textContent = String(message.data);
+    if (message.type === "warning") this.#warn(String(message.data));
   }
 
-  /**
-   * @param {AudioContext} context of the session it is for
-   * @param {string} deviceId
-   */
-  async #useMicrophone(context, deviceId) {
-    const before = this.microphone;
-    if (!before) this.#become("asking");
-    const stream = await openMicrophone(deviceId);
-    const [track] = stream.getAudioTracks();
-    if (this.#context !== context) return track.stop(); // stopped while the browser was asking
-    track.addEventListener("ended", () => this.microphone === stream && this.#changeMicrophone("")); // unplugged
-    this.microphone = stream;
-    this.#applyMute(this.parts.muteMicrophone.getAttribute("aria-pressed") === "true");
-    this.microphoneMeter.attach(context, stream);
-    await this.client?.replaceMicrophone(stream);
-    before?.getTracks().forEach((old) => old.stop());
-    await this.#showMicrophones();
+  /** @param {MediaStreamTrack} track of a device that was chosen during the session */
+  async #replace(track) {
+    this.#showOutgoing();
+    await this.client?.replace(track);
   }
 
-  /** @param {string} deviceId */
-  async #changeMicrophone(deviceId) {
-    rememberMicrophone(deviceId);
-    if (!this.#context || !this.microphone) return;
-    try {
-      await this.#useMicrophone(this.#context, deviceId);
-    } catch (error) {
-      this.#explain(/** @type {Error} */ (error).message);
-    }
-  }
-
-  async #showMicrophones() {
-    const { devices } = this.parts;
-    const options = (await listMicrophones()).map(({ label, deviceId }) => new Option(label, deviceId));
-    if (options.length) devices.replaceChildren(...options);
-    const current = this.microphone?.getAudioTracks()[0].getSettings().deviceId ?? rememberedMicrophone();
-    if (options.some(({ value }) => value === current)) devices.value = current;
-  }
-
-  /** @param {boolean} muted */
-  #applyMute(muted) {
-    this.microphone?.getAudioTracks().forEach((track) => (track.enabled = !muted));
-  }
-
-  /** @param {MediaStream} stream */
-  #play(stream) {
-    this.incoming = stream;
-    this.parts.audio.srcObject = stream;
-    if (this.#context) this.speakerMeter.attach(this.#context, stream);
-    this.#playSound();
-  }
-
-  async #playSound() {
-    const { audio, playSound } = this.parts;
-    this.#context?.resume();
-    try {
-      await audio.play();
-      playSound.hidden = true;
-    } catch (error) {
-      // Any other failure is our own doing: the sound was replaced or stopped.
-      playSound.hidden = /** @type {DOMException} */ (error).name !== "NotAllowedError";
-    }
+  #showOutgoing() {
+    const { preview } = this.parts;
+    if (preview && preview.srcObject !== this.outgoing) preview.srcObject = this.outgoing;
+    if (this.#context && this.outgoing?.getAudioTracks().length) this.microphoneMeter?.attach(this.#context, this.outgoing);
   }
 
   #release() {
-    this.microphone?.getTracks().forEach((track) => track.stop());
-    this.client = this.microphone = this.incoming = this.parts.audio.srcObject = null;
-    this.parts.playSound.hidden = true;
-    this.microphoneMeter.detach();
-    this.speakerMeter.detach();
+    this.local.close();
+    this.player.stop();
+    this.client = null;
+    if (this.parts.preview) this.parts.preview.srcObject = null;
+    this.inputs?.disconnect();
+    this.turns.disconnect();
+    this.feed?.finish();
+    this.timeLimit.stop();
+    this.microphoneMeter?.detach();
     this.#context?.close();
     this.#context = null;
   }
@@ -188,7 +202,7 @@ export class StreamPage extends EventTarget {
   #become(state) {
     const worthANote = state !== "idle" && state !== "error" && !(LIVE.has(this.state) && LIVE.has(state));
     this.state = state;
-    const { words, hint } = STATES[state];
+    const { words, hint } = this.words[state];
     const { toggle, toggleLabel, signIn } = this.parts;
     this.root.dataset.state = state;
     delete this.root.dataset.error;
@@ -197,10 +211,21 @@ export class StreamPage extends EventTarget {
     this.parts.hint.textContent = hint;
     toggleLabel.textContent = ACTIVE.has(state) ? "Stop" : "Start";
     toggle.dataset.active = String(ACTIVE.has(state));
+    this.turns.enable(LIVE.has(state));
     if (worthANote) this.log.note(state === "listening" ? "Connected" : words);
     clearTimeout(this.#slow);
     if (state === "connecting") this.#slow = setTimeout(() => (this.parts.hint.textContent = SLOW_CONNECT), SLOW_CONNECT_MS);
     this.dispatchEvent(new CustomEvent("state", { detail: state }));
+  }
+
+  /** @param {string} sentence */
+  #warn(sentence) {
+    const { notice } = this.parts;
+    this.timeLimit.warned();
+    notice.textContent = sentence;
+    notice.hidden = false;
+    clearTimeout(this.#noticed);
+    this.#noticed = setTimeout(() => (notice.hidden = true), NOTICE_MS);
   }
 
   /** @param {string} sentence */
@@ -222,7 +247,8 @@ function press(button) {
 }
 
 const root = document.querySelector("main[data-api]");
-if (root instanceof HTMLElement) {
+const settings = document.getElementById("stream-settings");
+if (root instanceof HTMLElement && settings) {
   /** Public hook for embedding and tests: `state`, `start()`, `stop()`, the two meters, the media streams, `state` and `message` events. */
-  Object.assign(window, { streamPage: new StreamPage(root) });
+  Object.assign(window, { streamPage: new StreamPage(root, JSON.parse(settings.textContent ?? "{}")) });
 }
