@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 from django import forms
 
+from streams.media import ReplyOnPause
 from streams.registry import Registry, registry
 
 
@@ -21,6 +22,6 @@ def say_back(audio: object) -> Iterator[object]:
 def handlers(monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The site's registry, emptied for this test but for a plain handler and one with options."""
     monkeypatch.setattr(registry, "_registry", {})
-    registry.register("parrot", say_back)
-    registry.register("greeter", say_back, title="Greeter", options=GreeterOptions)
+    registry.register("parrot", ReplyOnPause(say_back))
+    registry.register("greeter", ReplyOnPause(say_back), title="Greeter", options=GreeterOptions)
     return registry

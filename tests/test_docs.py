@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.media import StreamHandlerBase
+from streams.media import Handler
 from streams.registry import registry
 
 TOP = Path(__file__).parent.parent
@@ -24,7 +24,7 @@ async def test_python_in_the_docs_runs(block: str, monkeypatch: pytest.MonkeyPat
     exec(compile(block, "docs", "exec"), {"__name__": "docs"})
     assert registry.all(), "the block registers nothing"
     for registration in registry:
-        assert isinstance(registration.handler.copy(), StreamHandlerBase)
+        assert isinstance(registration.prototype.copy(), Handler)
 
 
 def test_links_lead_somewhere() -> None:

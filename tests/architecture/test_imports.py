@@ -17,8 +17,8 @@ PARTS = {
     "media": ["streams.media", "streams.media.*"],
     "live": ["streams.live", "streams.live.*"],
     "definitions": ["streams.models", "streams.registry", "streams.migrations", "streams.migrations.*"],
-    "handlers": ["*.stream_handlers"],
-    "services": ["streams.services", "streams.signals"],
+    "handlers": ["*.stream_handlers", "streams.pictures"],
+    "services": ["streams.services", "streams.porting", "streams.signals"],
     "schemas": ["streams.schemas"],
     "routing": ["streams.routing"],
     "doors": [
@@ -27,6 +27,7 @@ PARTS = {
         "streams.urls",
         "streams.admin",
         "streams.forms",
+        "streams.callers",
         "streams.consumers",
         "streams.checks",
         "streams.apps",
@@ -43,7 +44,7 @@ PARTS = {
 ALLOWED = {
     "media": set(),
     "live": {"media"},
-    "definitions": set(),
+    "definitions": {"media"},  # a registration is checked against what sessions can run
     "handlers": {"media", "definitions"},
     "services": {"live", "media", "definitions", "turn"},
     "schemas": {"media", "definitions"},
@@ -73,7 +74,7 @@ ENTRANCES = {
     "streams.consumers": ["streams.routing", "telephony.*"],
 }
 ONLY_IN = {
-    "aiortc": ["streams.media.transports.webrtc", "streams.media.transports.tracks", "streams.media.transports.jitter"],
+    "aiortc": [f"streams.media.transports.{name}" for name in ("webrtc", "tracks", "pictures")],
 }
 INSIDE_FUNCTIONS_ONLY = {"onnxruntime"}
 

@@ -12,8 +12,8 @@ async () => {
   const node = new AudioWorkletNode(context, "loudness", { numberOfInputs: 2 });
   window.recorded = [];
   node.port.onmessage = ({ data }) => window.recorded.push(data);
-  const { microphone, incoming } = window.streamPage;
-  context.createMediaStreamSource(microphone).connect(node, 0, 0);
+  const { outgoing, incoming } = window.streamPage;
+  context.createMediaStreamSource(outgoing).connect(node, 0, 0);
   context.createMediaStreamSource(incoming).connect(node, 0, 1);
   node.connect(context.destination);
 }

@@ -84,7 +84,7 @@ async def test_the_chosen_microphone_is_used_at_once_and_remembered(visitors: Vi
     await visitor.sees_state("listening")
     label = "Fake Audio Input 2"
     await visitor.page.get_by_label("Microphone", exact=True).select_option(label=label)
-    in_use = f"streamPage.microphone?.getAudioTracks()[0].label === {label!r}"
+    in_use = f"streamPage.outgoing?.getAudioTracks()[0].label === {label!r}"
     await visitor.page.wait_for_function(in_use)
     await visitor.page.reload()
     await visitor.start()
@@ -97,7 +97,7 @@ async def test_muting_silences_the_microphone_and_the_sound(visitors: Visitors) 
     await visitor.page.get_by_role("button", name="Mute the microphone").click()
     await visitor.start()
     await visitor.sees_state("listening")
-    assert not await visitor.page.evaluate("streamPage.microphone.getAudioTracks()[0].enabled")
+    assert not await visitor.page.evaluate("streamPage.outgoing.getAudioTracks()[0].enabled")
     await visitor.page.get_by_role("button", name="Mute the sound").click()
     assert await visitor.page.evaluate("document.querySelector('audio').muted")
 
@@ -113,7 +113,10 @@ async def test_a_stream_for_members_asks_to_sign_in_first(visitors: Visitors) ->
     await expect(visitor.page.get_by_role("link", name="Members")).to_have_count(0)
 
 
-@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/streams/echo/"])
+PAGES = ["", "accounts/login/", *(f"streams/{slug}/" for slug in ("echo", "talking-head", "every-field", "exhibition"))]
+
+
+@pytest.mark.parametrize("path", [f"/{page}" for page in PAGES])
 async def test_pages_fit_a_phone(visitors: Visitors, tmp_path: Path, path: str) -> None:
     visitor = await visitors.arrive(path, viewport={"width": 360, "height": 740})
     await visitor.page.screenshot(path=tmp_path / "phone.png", full_page=True)

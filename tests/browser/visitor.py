@@ -20,6 +20,8 @@ FLAGS = [
     "--host-resolver-rules=MAP insecure.test 127.0.0.1",
 ]
 RECORDER = (Path(__file__).parent / "recorder.js").read_text()
+EAR = (Path(__file__).parent / "ear.js").read_text()
+EYE = (Path(__file__).parent / "eye.js").read_text()
 PATIENCE = 30_000  # milliseconds until a test that waits for something fails
 
 
@@ -55,6 +57,14 @@ class Visitor:
         """Start recording how loud both directions are."""
         await self.page.evaluate(RECORDER)
 
+    async def hears(self, hertz: float, source: str = "streamPage.incoming") -> None:
+        """Wait until a tone of that frequency is heard: the loudest one, for a fifth of a second."""
+        await self.page.evaluate(EAR, [source, hertz, PATIENCE])
+
+    async def sees(self, test: str) -> None:
+        """Wait until ``test``, JavaScript, holds for the picture's ``top`` and ``bottom``: [red, green, blue]."""
+        await self.page.wait_for_function(EYE, arg=test)
+
     async def heard(self) -> tuple[Loudness, Loudness, Loudness]:
         """Seconds, loudness of the microphone, loudness of what the stream plays; until now."""
         times, said, heard = np.array(await self.page.evaluate("window.recorded")).T
@@ -71,11 +81,21 @@ class Visitors:
         self._browsers: list[Browser] = []
         self._all: list[Visitor] = []
 
-    async def arrive(self, path: str, microphone: Path | None = None, *, allow: bool = True, **context: Any) -> Visitor:
-        flags = [*FLAGS, "--use-fake-device-for-media-stream"]
+    async def arrive(
+        self,
+        path: str,
+        microphone: Path | None = None,
+        *,
+        camera: Path | None = None,
+        allow: bool = True,
+        **context: Any,
+    ) -> Visitor:
+        flags = [*FLAGS, "--use-fake-device-for-media-stream=device-count=2"]
         flags.append("--use-fake-ui-for-media-stream" + ("" if allow else "=deny"))
         if microphone:
             flags.append(f"--use-file-for-fake-audio-capture={microphone}")
+        if camera:
+            flags.append(f"--use-file-for-fake-video-capture={camera}")
         browser = await self._playwright.chromium.launch(executable_path=self._chromium, args=flags)
         self._browsers.append(browser)
         page = await (await browser.new_context(**context)).new_page()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -11,10 +12,11 @@ from streams.live.manager import manager
 from streams.media.session import Reason
 from streams.models import Stream
 from streams.registry import registry
-from tests.loopback.peer import Peer, Post
+from tests.loopback.peer import Peer, Post, SocketPeer
 
 MakeStream = Callable[..., Awaitable[Stream]]
 MakePeer = Callable[..., Peer]
+MakeSocket = Callable[..., SocketPeer]
 
 
 def poster(slug: str, client: AsyncClient | None = None, **headers: str) -> Post:
@@ -33,14 +35,15 @@ def poster(slug: str, client: AsyncClient | None = None, **headers: str) -> Post
 
 @pytest.fixture
 async def stream(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> MakeStream:
-    """Make a stream of a handler that only this test has."""
+    """Make a stream of a handler that only this test has. What a Stream has no field for is for its registration."""
     monkeypatch.setattr(registry, "_registry", dict(registry._registry))
+    columns = {field.name for field in Stream._meta.get_fields()}
 
     async def make(handler: Any, **fields: Any) -> Stream:
         slug = f"test-{uuid.uuid4().hex[:8]}"
-        mode = fields.pop("mode", "send-receive")
-        registry.register(slug, handler, mode=mode)
-        return await Stream.objects.acreate(slug=slug, title=slug, handler=slug, **fields)
+        registry.register(slug, handler, **{name: fields[name] for name in fields.keys() - columns})
+        own = {name: fields[name] for name in fields.keys() & columns}
+        return await Stream.objects.acreate(slug=slug, title=slug, handler=slug, **own)
 
     return make
 
@@ -49,12 +52,28 @@ async def stream(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Mak
 async def peer() -> AsyncIterator[MakePeer]:
     peers: list[Peer] = []
 
-    def make(webrtc_id: str = "") -> Peer:
-        peers.append(Peer(webrtc_id))
+    def make(*args: Any, **kwargs: Any) -> Peer:
+        peers.append(Peer(*args, **kwargs))
         return peers[-1]
 
     yield make
     for each in peers:
+        await each.close()
+
+
+@pytest.fixture
+async def socket() -> AsyncIterator[MakeSocket]:
+    """Open WebSockets to the site's ASGI application."""
+    from rtcproject.asgi import application
+
+    sockets: list[SocketPeer] = []
+
+    def make(slug: str, rate: int = 24000, **headers: str) -> SocketPeer:
+        sockets.append(SocketPeer(application, slug, rate, headers))
+        return sockets[-1]
+
+    yield make
+    for each in sockets:
         await each.close()
 
 
@@ -65,3 +84,10 @@ async def no_session_left() -> AsyncIterator[None]:
     await manager.close_all(Reason.SERVER_SHUTDOWN, 5)
     assert len(manager) == 0
     manager._draining = False
+
+
+async def sessions_gone() -> None:
+    """The clients have gone; wait for the server to notice."""
+    async with asyncio.timeout(10):
+        while len(manager):  # noqa: ASYNC110 - the manager announces nothing
+            await asyncio.sleep(0.02)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streams.live.manager import manager
 from streams.media import (
     AsyncStreamHandler,
     CloseStream,
@@ -24,7 +23,7 @@ from streams.media.audio import Audio, Samples, resample
 from streams.media.outputs import Emitted
 from tests import speech
 from tests.listening import find
-from tests.loopback.conftest import MakePeer, MakeStream, poster
+from tests.loopback.conftest import MakePeer, MakeStream, poster, sessions_gone
 from tests.loopback.peer import RATE
 
 
@@ -176,15 +175,8 @@ async def test_blocked_sync_handlers_do_not_slow_a_live_session(
     await client.hears(2.0)
     for each in [*blocked, client]:
         await each.close()
-    await all_closed()
+    await sessions_gone()
     assert [copy.shut for copy in copies] == [True] * 6
-
-
-async def all_closed() -> None:
-    """The clients have gone; wait for the server to notice."""
-    async with asyncio.timeout(10):
-        while len(manager):  # noqa: ASYNC110 - the manager announces nothing
-            await asyncio.sleep(0.02)
 
 
 class Whoami(AsyncStreamHandler):

@@ -78,7 +78,7 @@ def test_rules_of_the_options_form_itself_are_asked(admin: Client, handlers: Reg
         def clean_greeting(self) -> str:
             raise ValidationError("Too loud.")
 
-    handlers.register("strict", print, options=Strict)
+    handlers.register("strict", print, modality="video", options=Strict)
     stream = Stream.objects.create(slug="s", title="S", handler="strict")
     response = admin.post(change_url(stream), form_data(**{**GREETER, "handler": "strict"}))
     assert errors(response) == {"option-greeting": ["Too loud."]}

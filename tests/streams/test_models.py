@@ -25,7 +25,7 @@ def allow_use(group: Group) -> None:
 
 
 def test_migrate_makes_a_stream_for_each_handler_that_has_none() -> None:
-    register("lobby", print, access="staff", concurrency_limit=3, description="Wait here.")
+    register("lobby", print, modality="video", access="staff", concurrency_limit=3, description="Wait here.")
     make_stream(slug="renamed", handler="parrot")
     make_stream(slug="greeter", handler="gone")  # holds the slug that the greeter's stream would get
 

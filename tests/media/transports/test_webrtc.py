@@ -17,7 +17,7 @@ from streams.media.context import Context
 from streams.media.errors import InvalidCandidate, OfferError, UnsupportedMedia
 from streams.media.messages import message
 from streams.media.reply_on_pause import ReplyOnPause
-from streams.media.session import Reason, Session, State
+from streams.media.session import Reason, Session, SessionConfig, State
 from streams.media.transports.opus import ENCODER_RATES
 from streams.media.transports.webrtc import EARLY_MESSAGES, WebRTCConfig, WebRTCTransport
 
@@ -25,9 +25,10 @@ pytestmark = pytest.mark.real_time
 
 
 class Call:
-    def __init__(self, config: WebRTCConfig | None = None) -> None:
+    def __init__(self, config: WebRTCConfig | None = None, mode: str = "send-receive") -> None:
         self.transport = WebRTCTransport(config)
-        self.session = Session(ReplyOnPause(lambda audio: None), self.transport, Context("caller"))
+        handler = ReplyOnPause(lambda audio: None)
+        self.session = Session(handler, self.transport, Context("caller"), config=SessionConfig(mode=mode))
 
     async def answer(self, sdp: str) -> str:
         return await self.transport.answer(sdp, self.session)
@@ -65,10 +66,10 @@ async def test_a_data_channel_alone_is_answered(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "direction"), [("send-receive", "a=sendrecv"), ("send", "a=recvonly"), ("receive", "a=sendrecv")]
+    ("mode", "direction"), [("send-receive", "a=sendrecv"), ("send", "a=recvonly"), ("receive", "a=sendonly")]
 )
 async def test_modes(mode: str, direction: str) -> None:
-    call = Call(WebRTCConfig(mode=mode))
+    call = Call(mode=mode)
     try:
         assert direction in await call.answer(await offer("audio"))
     finally:
