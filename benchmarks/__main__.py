@@ -9,12 +9,26 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.environments import BENCH_DIR, fastrtc_installed, install_fastrtc, need_node
-from benchmarks.measurements import FULL, QUICK, Plan, Values, measure_delay, measure_idle, measure_live
+from benchmarks.loads import FULL, QUICK, Plan, Values
+from benchmarks.measurements import measure_delay, measure_idle, measure_live
+from benchmarks.pictures import measure_fairness, measure_video
 from benchmarks.processes import CLIENT_CORE, Failed
+from benchmarks.sockets import measure_binary, measure_idle_socket, measure_large, measure_socket
 from benchmarks.systems import SYSTEMS, System
 
-RUNS = {"idle": measure_idle, "live": measure_live, "delay": measure_delay}
-RUN_SECONDS = 120
+RUNS = {
+    "idle": measure_idle,
+    "live": measure_live,
+    "delay": measure_delay,
+    "socket": measure_socket,
+    "socket-large": measure_large,
+    "socket-binary": measure_binary,
+    "socket-idle": measure_idle_socket,
+    "video": measure_video,
+    "fairness": measure_fairness,
+}
+NEEDS = {"delay": "live", "fairness": "slow-video"}  # paths of a system, where they are not named as the run
+RUN_SECONDS = 180
 BUSY = 0.5
 GROUPS = {  # what --rows takes → runs
     "idle": ("idle",),
@@ -23,6 +37,9 @@ GROUPS = {  # what --rows takes → runs
     "answer": ("live",),
     "delay": ("delay",),
     "loss": ("delay",),
+    "websocket": ("socket", "socket-large", "socket-binary", "socket-idle"),
+    "video": ("video",),
+    "fairness": ("fairness",),
 }
 
 
@@ -61,15 +78,15 @@ async def measure(system: System, runs: list[str], plan: Plan, notes: list[str])
         notes.append(f"{system.name}: {error}")
         return values, details
     for run in runs:
+        if NEEDS.get(run, run) not in system.paths:
+            continue
         print(f"{system.name}: {run} …", file=sys.stderr, flush=True)
         try:
             found, details[run] = await asyncio.wait_for(RUNS[run](system, plan), RUN_SECONDS)
             values |= found
             notes += [f"{system.name}: {note}" for note in details[run].get("notes", [])]
-            if details[run]["client_core_used"] > 0.8:
-                notes.append(
-                    f"{system.name}: the clients used {details[run]['client_core_used']:.0%} of their core ({run})"
-                )
+            if (used := details[run]["client_core_used"]) > 0.8:
+                notes.append(f"{system.name}: the clients used {used:.0%} of their core ({run})")
         except (Failed, TimeoutError, RuntimeError, OSError) as error:
             notes.append(f"{system.name}: {run}: {error or type(error).__name__}")
     return values, details

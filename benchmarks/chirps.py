@@ -28,9 +28,17 @@ def sweep(kind: int) -> np.ndarray:
     return 0.5 * np.sin(phase) * np.hanning(LENGTH)
 
 
-def signal(seconds: float) -> np.ndarray:
-    samples = np.random.default_rng(1).normal(0, 10 ** (-60 / 20), int(seconds * RATE))
-    for kind, start in enumerate(range(0, len(samples) - LENGTH, PERIOD)):
+def noise(seconds: float) -> np.ndarray:
+    return np.random.default_rng(1).normal(0, 10 ** (-60 / 20), int(seconds * RATE))
+
+
+def quiet_room(seconds: float) -> np.ndarray:
+    return (noise(seconds).clip(-1, 1) * 32767).astype("<i2")
+
+
+def signal(seconds: float, period: int = PERIOD) -> np.ndarray:
+    samples = noise(seconds)
+    for kind, start in enumerate(range(0, len(samples) - LENGTH, period)):
         samples[start : start + LENGTH] += sweep(kind)
     return (samples.clip(-1, 1) * 32767).astype("<i2")
 
@@ -47,7 +55,7 @@ def find(heard: np.ndarray, chirp: np.ndarray) -> tuple[int, float]:
     return at, float(likeness[at])
 
 
-def measure(out: Path) -> tuple[list[Chirp], int]:
+def measure(out: Path, period: int = PERIOD) -> tuple[list[Chirp], int]:
     """The chirps one session of the client heard, and how many it missed.
 
     Both times are the client's own clock: when it gave the 10 ms chunk away and when it was given it, each plus the
@@ -57,7 +65,7 @@ def measure(out: Path) -> tuple[list[Chirp], int]:
     pushed_at, heard_at, starts = (np.array(notes[key]) for key in ("pushedAt", "heardAt", "starts"))
     heard = np.fromfile(out.with_suffix(".s16"), "<i2") / 32768
     chirps, missed = [], 0
-    for kind, sent in enumerate(range(0, len(pushed_at) * notes["chunk"] - LENGTH, PERIOD)):
+    for kind, sent in enumerate(range(0, len(pushed_at) * notes["chunk"] - LENGTH, period)):
         sent_at = pushed_at[sent // notes["chunk"]] + sent % notes["chunk"] / RATE
         chunk = int(np.searchsorted(heard_at, sent_at))
         if chunk >= len(starts):

@@ -24,6 +24,7 @@ SITE_ENV = {
     "DJANGO_DEBUG": "0",
     "DJANGO_SECRET_KEY": "only for the benchmark, on loopback, for a few minutes",
     "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
+    "DJANGO_SETTINGS_MODULE": "benchmarks.site.settings",
 }
 
 

@@ -3,83 +3,41 @@
 import asyncio
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
 from benchmarks import chirps
 from benchmarks.environments import BENCH_DIR, NODE_DIR
 from benchmarks.json_http import post_json
+from benchmarks.loads import MIN_ECHO, MIN_HEARD, PACKETS_PER_SECOND, Details, Plan, Values, cpu_ms, load_client, watch
 from benchmarks.processes import CLIENT_CORE, TOP, Failed, cpu_seconds, free_port, last_line, running, wait_for_port
 from benchmarks.systems import System
 
-Values = dict[str, float]
-Details = dict[str, Any]
-
-PACKETS_PER_SECOND = 50
-MIN_ECHO = 0.9  # of the packets sent; less is not an echo
 BURST_PACKETS = 45  # of the 50 in the first second
-MIN_HEARD = 0.8  # of the chirps; with fewer, percentiles say little
 
 
-@dataclass(frozen=True)
-class Plan:
-    sessions: int = 8
-    warm_up: float = 3
-    cpu_window: float = 10
-    excluded: float = 3  # seconds at the start of a delay session
-    loss_start: float = 9
-    after: tuple[float, float] = (4, 6)  # seconds after the loss: "5 s later"
-    seconds: float = 17  # of a delay session
-
-    @property
-    def loss_packet(self) -> int:
-        return round(self.loss_start * PACKETS_PER_SECOND)
-
-
-FULL = Plan()
-QUICK = Plan(sessions=4, warm_up=1, cpu_window=3, excluded=1.5, loss_start=3.5, seconds=10.5)
-
-
-async def measure_load(system: System, path: str, sound: str, plan: Plan) -> tuple[Details, list[float]]:
-    """CPU per session-second, and the answer times."""
+async def measure_load(system: System, path: str, sound: str, plan: Plan) -> Details:
     run = f"{sound}-load"
-    async with system.serve(run) as server:
-        log = BENCH_DIR / "log" / f"{system.name}-{run}-client.log"
-        module = ["-m", "benchmarks.clients.load_client"]
-        command = [sys.executable, *module, server.url + path, str(plan.sessions), sound]
-        async with running(command, CLIENT_CORE, log, piped=True) as client:
-            if client.stdin is None or client.stdout is None:
-                raise Failed("the load client has no pipes")
-            ready = await asyncio.wait_for(client.stdout.readline(), 60)
-            if ready.strip() != b"ready":
-                raise Failed(f"load client: {last_line(log)}")
-            await asyncio.sleep(plan.warm_up)
-            before = cpu_seconds(server.pid), cpu_seconds(client.pid), asyncio.get_running_loop().time()
-            await asyncio.sleep(plan.cpu_window)
-            after = cpu_seconds(server.pid), cpu_seconds(client.pid), asyncio.get_running_loop().time()
-            client.stdin.write(b"\n")
-            details: Details = json.loads(await asyncio.wait_for(client.stdout.readline(), 15))
-    elapsed = after[2] - before[2]
-    details["cpu_ms"] = (after[0] - before[0]) / elapsed / plan.sessions * 1000
-    details["server_core_used"] = (after[0] - before[0]) / elapsed
-    details["client_core_used"] = (after[1] - before[1]) / elapsed
-    return details, details["answer_ms"]
+    async with (
+        system.serve(run) as server,
+        load_client(system, run, "load_client", server.url + path, plan.sessions, sound) as client,
+    ):
+        await asyncio.sleep(plan.warm_up)
+        return await watch(server, client, plan.cpu_window)
 
 
 async def measure_idle(system: System, plan: Plan) -> tuple[Values, Details]:
-    details, _ = await measure_load(system, system.idle_path, "quiet", plan)
-    return {"idle_cpu_ms": details["cpu_ms"]}, details
+    details = await measure_load(system, system.paths["idle"], "quiet", plan)
+    return {"idle_cpu_ms": cpu_ms(details, plan.sessions)}, details
 
 
 async def measure_live(system: System, plan: Plan) -> tuple[Values, Details]:
-    details, answers = await measure_load(system, system.live_path, "voice", plan)
-    if min(details["packets_back_per_second"]) < MIN_ECHO * PACKETS_PER_SECOND:
-        raise Failed(f"not a whole echo: {details['packets_back_per_second']} packets per second came back")
-    return {"live_cpu_ms": details["cpu_ms"], "answer_ms": median(answers)}, details
+    details = await measure_load(system, system.paths["live"], "voice", plan)
+    if min(details["back_per_second"]) < MIN_ECHO * PACKETS_PER_SECOND:
+        raise Failed(f"not a whole echo: {details['back_per_second']} packets per second came back")
+    return {"live_cpu_ms": cpu_ms(details, plan.sessions), "answer_ms": median(details["answer_ms"])}, details
 
 
 async def measure_delay(system: System, plan: Plan) -> tuple[Values, Details]:
@@ -102,7 +60,7 @@ async def measure_delay(system: System, plan: Plan) -> tuple[Values, Details]:
                 "random": f"{relayed}/random",
             }
             sessions = [
-                {"url": base + system.live_path, "burst": kind == "burst", "out": str(folder / f"{kind}-{number}")}
+                {"url": base + system.paths["live"], "burst": kind == "burst", "out": str(folder / f"{kind}-{number}")}
                 for number in range(each)
                 for kind, base in bases.items()
             ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measurements import Plan, Values
+from benchmarks.loads import Plan, Values
 from benchmarks.processes import CLIENT_CORE, SERVER_CORE
 
 Results = Mapping[str, Values]
@@ -20,6 +20,8 @@ class Row:
     title: str
     target: str = ""
     limit: Callable[[Results], float | None] = lambda results: None
+    more_is_better: bool = False
+    decimals: int = 1
 
 
 def fixed(limit: float) -> Callable[[Results], float | None]:
@@ -30,6 +32,14 @@ def share_of_aiortc(share: float, key: str) -> Callable[[Results], float | None]
     def limit(results: Results) -> float | None:
         plain = results.get("aiortc", {}).get(key)
         return None if plain is None else share * plain
+
+    return limit
+
+
+def ours(key: str, share: float = 1) -> Callable[[Results], float | None]:
+    def limit(results: Results) -> float | None:
+        value = results.get("ours", {}).get(key)
+        return None if value is None else share * value
 
     return limit
 
@@ -50,27 +60,68 @@ ROWS = (
     Row("delay", "burst_delay_p95", "… first second in a burst, p95"),
     Row("delay", "one_loss_growth", "delay 5 s after one lost packet", "within 40 of before", fixed(40)),
     Row("delay", "random_loss_growth", "delay after 5 s of 2 % loss", "within 40 of before", fixed(40)),
+    Row("socket", "socket_delay_p50", "WebSocket echo delay p50 (ms)", "≤ 30", fixed(30)),
+    Row("socket", "socket_delay_p95", "WebSocket echo delay p95 (ms)"),
+    Row("socket", "socket_cpu_ms", "WebSocket echo, CPU (ms/s)", "≤ 5", fixed(5)),
+    Row("socket-large", "socket_large_delay_p50", "… in chunks of 2048, delay p50 (ms)", "≤ 30", fixed(30)),
+    Row("socket-large", "socket_large_delay_p95", "… in chunks of 2048, delay p95 (ms)"),
+    Row("socket-large", "socket_large_cpu_ms", "… in chunks of 2048, CPU (ms/s)", "≤ 5", fixed(5)),
+    Row("socket-binary", "socket_binary_delay_p50", "… in binary PCM16, delay p50 (ms)", "≤ 30", fixed(30)),
+    Row("socket-binary", "socket_binary_delay_p95", "… in binary PCM16, delay p95 (ms)"),
+    Row("socket-binary", "socket_binary_cpu_ms", "… in binary PCM16, CPU (ms/s)", "≤ 5", fixed(5)),
+    Row("socket-idle", "socket_quiet_cpu_ms", "WebSocket, quiet room, CPU (ms/s)"),
+    Row("socket-idle", "socket_decoding_ms", "… decoding its packets alone (ms/s)"),
+    Row(
+        "socket-idle",
+        "socket_nothing_cpu_ms",
+        "WebSocket, nothing sent, CPU (ms/s)",
+        "≤ decoding",
+        ours("socket_decoding_ms"),
+        decimals=2,
+    ),
+    Row("socket-idle", "socket_quiet_memory", "… quiet room, growth (MB/min)", decimals=2),
+    Row("socket-idle", "socket_quiet_pong_ms", "… quiet room, ping → pong (ms)"),
+    Row("video", "video_frames", "video echo, frames per core-second", more_is_better=True),
+    Row("fairness", "fair_alone", "audio echo alone (frames/s)", decimals=2),
+    Row(
+        "fairness",
+        "fair_slow_video",
+        "… beside a 100 ms video function",
+        "≥ 49.5",
+        fixed(49.5),
+        more_is_better=True,
+        decimals=2,
+    ),
+    Row(
+        "fairness",
+        "fair_blocked",
+        "… beside six blocked handlers",
+        "within 1 % of alone",
+        ours("fair_alone", 0.99),
+        more_is_better=True,
+        decimals=2,
+    ),
 )
 
 
 def shown(row: Row, value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value:+.0f}" if row.key.endswith("growth") else f"{value:.1f}"
+    return f"{value:+.0f}" if row.key.endswith("growth") else f"{value:.{row.decimals}f}"
 
 
 def ratio(row: Row, results: Results, other: str) -> str:
-    ours, theirs = (results.get(name, {}).get(row.key) for name in ("ours", other))
-    if ours is None or not theirs or row.key.endswith("growth"):
+    mine, theirs = (results.get(name, {}).get(row.key) for name in ("ours", other))
+    if mine is None or not theirs or row.key.endswith("growth"):
         return "–"
-    return f"{ours / theirs:.2f}"
+    return f"{mine / theirs:.2f}"
 
 
 def verdict(row: Row, results: Results) -> str:
-    ours, limit = results.get("ours", {}).get(row.key), row.limit(results)
-    if ours is None or limit is None:
+    value, limit = results.get("ours", {}).get(row.key), row.limit(results)
+    if value is None or limit is None:
         return "–" if row.target else ""
-    return "ok" if abs(ours) <= limit else "miss"
+    return "ok" if (value >= limit if row.more_is_better else abs(value) <= limit) else "miss"
 
 
 def table(results: Results, rows: Sequence[Row], names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """The servers that are compared."""
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +27,7 @@ class Server:
 class System:
     name: str
     command: Callable[[int], Sequence[str | Path]]
-    idle_path: str  # answers when the speaker pauses; nobody speaks here
-    live_path: str  # answers at once with what it hears
+    paths: Mapping[str, str]  # by run; see README.md for what answers there
     prepare: Callable[[], None]
     env: dict[str, str] = field(default_factory=dict)
 
@@ -52,23 +51,40 @@ SYSTEMS = (
             *(sys.executable, "-m", "daphne"),
             *("-b", "127.0.0.1", "-p", str(port), "rtcproject.asgi:application"),
         ],
-        "/api/streams/echo/webrtc/offer",
-        "/api/streams/echo-live/webrtc/offer",
+        {
+            "idle": "/api/streams/echo/webrtc/offer",
+            "live": "/api/streams/echo-live/webrtc/offer",
+            "socket": "/api/streams/echo-live/websocket/offer",
+            "socket-large": "/api/streams/echo-live/websocket/offer",
+            "socket-binary": "/api/streams/echo-live/websocket/offer",
+            "socket-idle": "/api/streams/echo/websocket/offer",
+            "video": "/api/streams/video-echo/webrtc/offer",
+            "slow-video": "/api/streams/slow-video/webrtc/offer",
+            "blocked": "/api/streams/blocked/webrtc/offer",
+        },
         prepare_site,
         SITE_ENV,
     ),
     System(
         "aiortc",
         lambda port: [sys.executable, "-m", "benchmarks.servers.aiortc_echo", str(port)],
-        "/offer",
-        "/offer",
+        {"live": "/offer", "video": "/offer"},
         lambda: None,
     ),
     System(
         "fastrtc",
         lambda port: [FASTRTC_PYTHON, TOP / "benchmarks" / "servers" / "fastrtc_echo.py", str(port), FASTRTC_WEIGHTS],
-        "/pause/webrtc/offer",
-        "/live/webrtc/offer",
+        {
+            "idle": "/pause/webrtc/offer",
+            "live": "/live/webrtc/offer",
+            "socket": "/socket/websocket/offer",
+            "socket-large": "/socket/websocket/offer",
+            "socket-idle": "/pause/websocket/offer",
+            "video": "/video/webrtc/offer",
+            "slow-video": "/slow-video/webrtc/offer",
+            "blocked": "/blocked/webrtc/offer",
+            "input": "/input",
+        },
         prepare_fastrtc,
     ),
 )

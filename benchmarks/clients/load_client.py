@@ -1,8 +1,10 @@
-"""Open N sessions that send ready Opus packets and only count what comes back: cheap, so that the server is the limit.
+"""Open N sessions that send ready packets and only count what comes back: cheap, so that the server is the limit.
 
-python -m benchmarks.clients.load_client URL SESSIONS quiet|voice
+python -m benchmarks.clients.load_client URL SESSIONS quiet|voice|video [INPUT_URL]
 
-Prints "ready" when every session is connected, goes on until a line is read, then prints one JSON object.
+Prints "ready" when every session is connected, and a JSON object for each line it reads: what happened since the last.
+Audio counts in packets, video in whole frames. INPUT_URL gets {"webrtc_id"} of each session: FastRTC does not call a
+video function before it has been given inputs.
 """
 
 import asyncio
@@ -16,14 +18,16 @@ from typing import Any
 import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtp import RtpPacket
 
+from benchmarks.clients.video_packets import FPS, HEIGHT, WIDTH, encode_video, size_of
 from benchmarks.json_http import post_json
 
 Samples = np.ndarray[Any, np.dtype[np.float64]]
 
 RATE = 48000
 FRAME = 960
-FRAME_SECONDS = FRAME / RATE
+VIDEO_CLOCK = 90000
 LOOP_SECONDS = 10
 BETWEEN_OFFERS = 0.25
 
@@ -55,11 +59,11 @@ def encode(samples: Samples) -> list[bytes]:
 
 
 class PacketTrack(MediaStreamTrack):
-    kind = "audio"
-
-    def __init__(self, packets: list[bytes]) -> None:
+    def __init__(self, kind: str, packets: list[bytes]) -> None:
+        self.kind = kind
         super().__init__()
         self.packets = packets
+        self.clock, self.step = (RATE, FRAME) if kind == "audio" else (VIDEO_CLOCK, VIDEO_CLOCK // FPS)
         self.sent = 0
         self.started: float | None = None
         self.worst_lateness = 0.0
@@ -67,38 +71,42 @@ class PacketTrack(MediaStreamTrack):
     async def recv(self) -> "av.Packet[Any]":
         if self.started is None:
             self.started = time.perf_counter()
-        due = self.started + self.sent * FRAME_SECONDS
+        due = self.started + self.sent * self.step / self.clock
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         self.worst_lateness = max(self.worst_lateness, time.perf_counter() - due)
         packet = av.Packet(self.packets[self.sent % len(self.packets)])
-        packet.pts, packet.time_base = self.sent * FRAME, fractions.Fraction(1, RATE)
+        packet.pts, packet.time_base = self.sent * self.step, fractions.Fraction(1, self.clock)
         self.sent += 1
         return packet
 
 
 class Session:
-    def __init__(self, packets: list[bytes]) -> None:
-        self.track = PacketTrack(packets)
+    def __init__(self, kind: str, packets: list[bytes]) -> None:
+        self.track = PacketTrack(kind, packets)
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.connected = asyncio.Event()
         self.answer_ms = 0.0
         self.received = 0
+        self.sizes: set[tuple[int, int]] = set()
 
-    async def open(self, url: str) -> None:
-        connection = self.connection
+    async def open(self, url: str, input_url: str | None) -> None:
+        connection, webrtc_id = self.connection, uuid.uuid4().hex
         channel = connection.createDataChannel("text")
         channel.on("open", lambda: channel.send("handshake"))
         connection.on("connectionstatechange", self.on_state)
         connection.addTrack(self.track)
         # Decoding the echo would cost this process more than all the rest.
-        connection.getReceivers()[0]._handle_rtp_packet = self.count  # type: ignore[method-assign]
+        count = self.count if self.track.kind == "audio" else self.count_frame
+        connection.getReceivers()[0]._handle_rtp_packet = count  # type: ignore[method-assign]
         await connection.setLocalDescription(await connection.createOffer())
-        offer = {"sdp": connection.localDescription.sdp, "type": "offer", "webrtc_id": uuid.uuid4().hex}
+        offer = {"sdp": connection.localDescription.sdp, "type": "offer", "webrtc_id": webrtc_id}
         started = time.perf_counter()
         answer = await asyncio.to_thread(post_json, url, offer)
         self.answer_ms = (time.perf_counter() - started) * 1000
         await connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
         await asyncio.wait_for(self.connected.wait(), 15)
+        if input_url:
+            await asyncio.to_thread(post_json, input_url, {"webrtc_id": webrtc_id})
 
     def on_state(self) -> None:
         if self.connection.connectionState == "connected":
@@ -107,29 +115,43 @@ class Session:
     async def count(self, *_args: Any, **_kwargs: Any) -> None:
         self.received += 1
 
+    async def count_frame(self, packet: RtpPacket, *_args: Any, **_kwargs: Any) -> None:
+        self.received += packet.marker
+        if size := size_of(packet.payload):
+            self.sizes.add(size)
 
-async def run(url: str, count: int, samples: Samples) -> None:
-    packets = encode(samples)
-    sessions = [Session(packets) for _ in range(count)]
+
+def report(sessions: list[Session], before: list[int], seconds: float) -> dict[str, Any]:
+    sizes = set().union(*(session.sizes for session in sessions))
+    if wrong := sizes - {(WIDTH, HEIGHT)}:
+        raise RuntimeError(f"pictures of another size came back: {wrong}")
+    back = [(session.received - count) / seconds for session, count in zip(sessions, before, strict=True)]
+    return {
+        "answer_ms": [round(session.answer_ms, 2) for session in sessions],
+        "back_per_second": [round(number, 2) for number in back],
+        "worst_send_lateness_ms": round(max(session.track.worst_lateness for session in sessions) * 1000, 1),
+    }
+
+
+async def run(url: str, count: int, media: str, input_url: str | None = None) -> None:
+    if media == "video":
+        kind, packets = "video", encode_video()
+    else:
+        kind, packets = "audio", encode(quiet_room() if media == "quiet" else voice())
+    sessions = [Session(kind, packets) for _ in range(count)]
     try:
         for session in sessions:
-            await session.open(url)
+            await session.open(url, input_url)
             await asyncio.sleep(BETWEEN_OFFERS)
-        before, started = [session.received for session in sessions], time.perf_counter()
         print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.readline)
-        seconds = time.perf_counter() - started
-        result = {
-            "answer_ms": [round(session.answer_ms, 2) for session in sessions],
-            "packets_back_per_second": [
-                round((session.received - first) / seconds, 1) for session, first in zip(sessions, before, strict=True)
-            ],
-            "worst_send_lateness_ms": round(max(session.track.worst_lateness for session in sessions) * 1000, 1),
-        }
-        print(json.dumps(result), flush=True)
+        before, started = [session.received for session in sessions], time.perf_counter()
+        while await asyncio.to_thread(sys.stdin.readline):
+            now = time.perf_counter()
+            print(json.dumps(report(sessions, before, now - started)), flush=True)
+            before, started = [session.received for session in sessions], now
     finally:
         await asyncio.gather(*(session.connection.close() for session in sessions))
 
 
 if __name__ == "__main__":
-    asyncio.run(run(sys.argv[1], int(sys.argv[2]), quiet_room() if sys.argv[3] == "quiet" else voice()))
+    asyncio.run(run(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))

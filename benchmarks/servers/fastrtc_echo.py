@@ -1,4 +1,4 @@
-"""FastRTC's two echoes, as its documentation writes them. Runs in FastRTC's own environment:
+"""FastRTC's echoes, as its documentation writes them, and what disturbs others. Runs in FastRTC's own environment:
 
 python fastrtc_echo.py PORT SILERO_ONNX
 """
@@ -6,6 +6,7 @@ python fastrtc_echo.py PORT SILERO_ONNX
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ import fastrtc.pause_detection.silero as silero
 import numpy as np
 import uvicorn
 from fastapi import FastAPI
-from fastrtc import AsyncStreamHandler, ReplyOnPause, Stream, wait_for_item
+from fastrtc import AsyncStreamHandler, ReplyOnPause, Stream, StreamHandler, wait_for_item
 
 Audio = tuple[int, np.ndarray]
 
@@ -26,8 +27,8 @@ def echo(audio: Audio) -> Iterator[Audio]:
 
 
 class LiveEcho(AsyncStreamHandler):
-    def __init__(self) -> None:
-        super().__init__(input_sample_rate=24000)
+    def __init__(self, rate: int = 24000) -> None:
+        super().__init__(input_sample_rate=rate, output_sample_rate=rate)
         self.queue: asyncio.Queue[Audio] = asyncio.Queue()
 
     async def receive(self, frame: Audio) -> None:
@@ -37,7 +38,7 @@ class LiveEcho(AsyncStreamHandler):
         return await wait_for_item(self.queue)
 
     def copy(self) -> "LiveEcho":
-        return LiveEcho()
+        return LiveEcho(self.input_sample_rate)
 
     async def start_up(self) -> None:
         pass
@@ -46,18 +47,57 @@ class LiveEcho(AsyncStreamHandler):
         pass
 
 
+class Blocked(StreamHandler):
+    def receive(self, frame: Audio) -> None:
+        return
+
+    def emit(self) -> None:
+        time.sleep(3)
+
+    def copy(self) -> "Blocked":
+        return Blocked()
+
+
+def video_echo(picture: np.ndarray) -> np.ndarray:
+    return picture
+
+
+def slow_video(picture: np.ndarray) -> np.ndarray:
+    time.sleep(0.1)
+    return picture
+
+
+HANDLERS = (
+    ("/pause", "audio", lambda: ReplyOnPause(echo)),
+    ("/live", "audio", LiveEcho),
+    ("/socket", "audio", lambda: LiveEcho(48000)),  # the rate that the other system has on its socket
+    ("/blocked", "audio", Blocked),
+    ("/video", "video", lambda: video_echo),
+    ("/slow-video", "video", lambda: slow_video),
+)
+
+
 def build_app(weights: str) -> FastAPI:
     silero.SileroVADModel.download_model = staticmethod(lambda: weights)  # the hub may be out of reach
     app = FastAPI()
-    for path, handler in (("/pause", ReplyOnPause(echo)), ("/live", LiveEcho())):
+    streams = []
+    for path, modality, handler in HANDLERS:
         stream = Stream(
-            handler,
-            modality="audio",
+            handler(),
+            modality=modality,
             mode="send-receive",
             concurrency_limit=100,
             server_rtc_configuration={"iceServers": []},
         )
         stream.mount(app, path=path)
+        streams.append(stream)
+
+    @app.post("/input")
+    async def set_input(body: dict[str, str]) -> dict[str, str]:
+        for stream in streams:
+            stream.set_input(body["webrtc_id"], None)  # the first one is replaced by the picture
+        return {"status": "success"}
+
     return app
 
 
