@@ -15,7 +15,7 @@ from streams.registry import Access
 @admin.register(Stream)
 class StreamAdmin(admin.ModelAdmin):
     form = StreamAdminForm
-    list_display = ["title", "slug", "handler_state", "access", "enabled", "concurrency_limit", "time_limit", "page"]
+    list_display = ["title", "page", "handler_state", "access", "enabled", "limits"]
     list_filter = ["enabled", "access", "handler"]
     search_fields = ["title", "slug", "description", "handler"]
     prepopulated_fields = {"slug": ["title"]}
@@ -55,6 +55,11 @@ class StreamAdmin(admin.ModelAdmin):
         if stream.registration:
             return stream.handler
         return format_html('<strong style="color: var(--error-fg, #ba2121)">{} – missing</strong>', stream.handler)
+
+    @admin.display(description="limits")
+    def limits(self, stream: Stream) -> str:
+        sessions = f"{stream.concurrency_limit} at once" if stream.concurrency_limit else "any number"
+        return f"{sessions}, {stream.time_limit:g} s" if stream.time_limit else sessions
 
     @admin.display(description="page")
     def page(self, stream: Stream) -> SafeString:

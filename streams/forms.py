@@ -2,6 +2,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.forms.utils import pretty_name
 
 from streams.models import Stream
 from streams.registry import Registration, registry
@@ -72,6 +73,7 @@ def with_options(form: type[forms.ModelForm], stream: Stream) -> type[forms.Mode
     values, fields = stream.options_for_handler(), registration.options().fields
     for name, field in fields.items():
         field.initial = values[name]
+        field.label = field.label or pretty_name(name)  # else Django makes one of the prefixed name
     prefixed = {f"{OPTIONS_PREFIX}-{name}": field for name, field in fields.items()}
     return type(form.__name__, (form,), {**prefixed, "registration": registration})
 

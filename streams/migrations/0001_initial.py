@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             name='Stream',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.SlugField(help_text="The stream's address: /streams/<slug>/", unique=True)),
+                ('slug', models.SlugField(help_text="The last part of the stream's address.", unique=True)),
                 ('title', models.CharField(max_length=100)),
                 ('description', models.TextField(blank=True)),
                 ('handler', models.CharField(max_length=50)),

@@ -136,3 +136,15 @@ def test_view_permission_alone_can_look_but_not_change(handlers: Registry, clien
     client.force_login(viewer)
     assert client.get(change_url(stream)).status_code == 200
     assert client.post(change_url(stream), form_data(**GREETER)).status_code == 403
+
+
+def test_options_are_labelled_as_their_form_says(admin: Client) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="greeter")
+    page = admin.get(change_url(stream)).content.decode()
+    assert "Greeting:" in page and "Option-greeting" not in page
+
+
+def test_the_list_shows_limits_and_leads_to_the_page(admin: Client) -> None:
+    Stream.objects.create(slug="s", title="S", handler="greeter", concurrency_limit=3, time_limit=90)
+    page = admin.get("/admin/streams/stream/").content.decode()
+    assert "3 at once, 90 s" in page and 'href="/streams/s/"' in page
