@@ -33,9 +33,7 @@ class StreamQuerySet(models.QuerySet["Stream"]):
 
 
 class Stream(models.Model):
-    slug = models.SlugField(
-        unique=True, help_text="The last part of the stream's address."
-    )
+    slug = models.SlugField(unique=True, help_text="The last part of the stream's address.")
     title = models.CharField(max_length=100)
     description = models.TextField(blank=True)
     handler = models.CharField(max_length=50)

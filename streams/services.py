@@ -236,10 +236,6 @@ async def follow_outputs(
     return _live(stream, caller, webrtc_id).outbox.follow(after)
 
 
-def latest_output(stream: Stream, caller: Caller, webrtc_id: str) -> Output | None:
-    return _live(stream, caller, webrtc_id).outbox.latest
-
-
 def warm_up() -> None:
     """Load what the registered handlers need, so that the first visitor does not wait for it."""
     try:
