@@ -118,12 +118,12 @@ class AudioConsumer(AsyncWebsocketConsumer):
         if self.patience is not None:
             self.patience.cancel()
         if start.negotiated:
-            rate = self.transport.output_rate(self.stream_rate())
-            await self.send(json.dumps({"event": "started", "encoding": start.encoding, "sample_rate": rate}))
-
-    def stream_rate(self) -> int:
-        registration = self.stream.registration if self.stream is not None else None
-        return getattr(registration.prototype, "output_sample_rate", 24000) if registration else 24000
+            started = {
+                "event": "started",
+                "encoding": start.encoding,
+                "sample_rate": self.transport.session.playout.rate,
+            }
+            await self.send(json.dumps(started))
 
     async def write(self, data: str | bytes) -> None:
         if self.closing:

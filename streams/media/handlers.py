@@ -31,7 +31,7 @@ class Port(Protocol):
         """Queue a message for the client."""
 
     @property
-    def session_id(self) -> str: ...
+    def id(self) -> str: ...
 
     async def play(self, item: Emitted) -> None:
         """Play audio, publish outputs, or close. Waits while too much is waiting to be played."""

@@ -75,17 +75,18 @@ class Reply:
                 await self._play(item)
         except asyncio.CancelledError:
             self.cancel()
-            thread.submit(lambda: _close(items))
+            thread.submit(lambda: close_generator(items))
             raise
 
     def _step(self, items: Iterator[Emitted]) -> Any:
         return END if self._cancelled.is_set() else next(items, END)
 
 
-def _close(items: Iterator[Emitted]) -> None:
+def close_generator(items: Iterator[Any]) -> None:
+    """Run a generator's ``finally`` blocks, in the thread that runs its steps. What they raise is logged."""
     try:
         close = getattr(items, "close", None)
         if close is not None:
             close()
     except Exception:
-        logger.exception("A reply raised while it was being closed")
+        logger.exception("A generator raised while it was being closed")

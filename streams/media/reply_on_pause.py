@@ -127,4 +127,4 @@ class ReplyOnPause(ReplyingHandler):
 
     def _reply_to(self, audio: Audio, text: str = "") -> None:
         self.cancel_reply()
-        self.start_reply(self.fn, WebRTCData(self.port.session_id, text, audio) if self.needs_args else audio)
+        self.start_reply(self.fn, WebRTCData(self.port.id, text, audio) if self.needs_args else audio)

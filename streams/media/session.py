@@ -101,7 +101,7 @@ class Session:
         hooks: Hooks | None = None,
         inputs: Sequence[Any] | None = None,
     ) -> None:
-        self.id = self.session_id = context.webrtc_id
+        self.id = context.webrtc_id
         self.handler = handler
         self.transport = transport
         self.config = config or SessionConfig()

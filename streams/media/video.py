@@ -15,6 +15,7 @@ from av.video.reformatter import VideoReformatter
 from streams.media.functions import is_async_generator, is_coroutine, is_generator, needs_more_than
 from streams.media.handlers import SHUTDOWN_SECONDS, AsyncStreamHandler, Handler, Port, StreamHandler
 from streams.media.outputs import CloseStream, Picture, PictureOut
+from streams.media.replies import close_generator
 from streams.media.threads import UserThread
 
 PixelFormat = Literal["rgb24", "bgr24"]
@@ -115,8 +116,8 @@ class VideoStreamHandler(VideoHandler):
 
     async def end(self) -> None:
         items = self._items
-        if isinstance(items, Iterator) and hasattr(items, "close"):
-            self._thread.submit(lambda: _close_quietly(items))
+        if isinstance(items, Iterator):
+            self._thread.submit(lambda: close_generator(items))
         elif isinstance(items, AsyncGenerator):
             await asyncio.wait_for(items.aclose(), SHUTDOWN_SECONDS)
         self._thread.stop()
@@ -126,13 +127,6 @@ class VideoStreamHandler(VideoHandler):
 
 
 END = CloseStream("The stream has ended.")
-
-
-def _close_quietly(items: Any) -> None:
-    try:
-        items.close()
-    except Exception:  # noqa: BLE001 - nobody listens to a session that has ended
-        return
 
 
 class AudioVideoStreamHandler(StreamHandler, VideoHandler):

@@ -175,17 +175,22 @@ async def test_a_data_channel_without_media_is_accepted_and_counts(transactional
     ids=["firefox", "chromium", "tcp", "end", "none"],
 )
 async def test_trickled_candidates_are_taken(transactional_db: None, candidate: Any) -> None:
+    response = await trickle(candidate)
+    assert (response.status_code, response.json()) == (200, {"status": "success"})
+
+
+async def trickle(candidate: Any, webrtc_id: str = "mine") -> Any:
+    """Open the session "mine", and post a candidate as its owner."""
     client = AsyncClient()
     body = {"type": "offer", "sdp": await offer_with(AudioStreamTrack()), "webrtc_id": "mine"}
     url = "/api/streams/echo/webrtc/offer"
     answer = (await client.post(url, body, content_type="application/json")).json()
-    response = await client.post(
+    return await client.post(
         url,
-        {"type": "ice-candidate", "webrtc_id": "mine", "candidate": candidate},
+        {"type": "ice-candidate", "webrtc_id": webrtc_id, "candidate": candidate},
         content_type="application/json",
         headers={"Authorization": f"Bearer {answer['token']}"},
     )
-    assert (response.status_code, response.json()) == (200, {"status": "success"})
 
 
 @pytest.mark.parametrize(
@@ -197,14 +202,5 @@ async def test_trickled_candidates_are_taken(transactional_db: None, candidate: 
     ],
 )
 async def test_bad_candidates_are_refused(transactional_db: None, webrtc_id: str, text: str, code: str) -> None:
-    client = AsyncClient()
-    body = {"type": "offer", "sdp": await offer_with(AudioStreamTrack()), "webrtc_id": "mine"}
-    url = "/api/streams/echo/webrtc/offer"
-    answer = (await client.post(url, body, content_type="application/json")).json()
-    response = await client.post(
-        url,
-        {"type": "ice-candidate", "webrtc_id": webrtc_id, "candidate": {"candidate": text, "sdpMid": "0"}},
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {answer['token']}"},
-    )
+    response = await trickle({"candidate": text, "sdpMid": "0"}, webrtc_id)
     assert response.json() == {"status": "failed", "meta": {"error": code}}

@@ -148,6 +148,12 @@ class WebSocketTransport:
         self._gather = 0.0
         self._gone = False
 
+    @property
+    def session(self) -> Session:
+        """Whom it serves, once it has started."""
+        assert self._session is not None
+        return self._session
+
     def output_rate(self, wanted: int) -> int:
         return self.wire.sample_rate or wanted
 
