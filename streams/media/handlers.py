@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, ClassVar, Literal, Protocol, Self
 
@@ -15,6 +15,7 @@ from streams.media.errors import WebRTCError
 from streams.media.messages import Message, message, understood
 from streams.media.outputs import Emitted, PictureOut
 from streams.media.threads import UserThread
+from streams.media.timing import ReplyTiming
 
 SHUTDOWN_SECONDS = 2.0
 INPUT_SECONDS = 60.0
@@ -53,6 +54,21 @@ class Port(Protocol):
 
     async def played(self) -> None:
         """Wait until all that was written has been played or dropped."""
+
+    def written_seconds(self) -> float:
+        """Seconds of audio written since the start, without what was dropped."""
+
+    def heard_seconds(self) -> float:
+        """Seconds of it that the client has been given to hear."""
+
+    def mark(self, reached: Callable[[], None]) -> None:
+        """Call ``reached`` when the first of what is written next leaves for the client."""
+
+    async def latency(self) -> float:
+        """Seconds from leaving to being heard, as far as the transport knows."""
+
+    def timed(self, timing: ReplyTiming) -> None:
+        """Tell the client and the application how a reply stands."""
 
     def end(self, words: str) -> None:
         """End the session and tell the client why."""

@@ -6,9 +6,9 @@ import json
 from typing import Any, Literal, TypedDict
 
 MessageType = Literal[
-    "send_input", "fetch_output", "stopword", "error", "warning", "log", "end_stream", "update_connection"
+    "send_input", "fetch_output", "stopword", "error", "warning", "log", "end_stream", "update_connection", "timing"
 ]
-LogEvent = Literal["started_talking", "pause_detected", "response_starting", "response_finished"]
+LogEvent = Literal["started_talking", "pause_detected", "response_starting", "response_finished", "response_resumed"]
 
 
 class Message(TypedDict):

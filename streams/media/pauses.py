@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 import numpy as np
 
 from streams.media.audio import Samples
+from streams.media.patience import CONTINUATION, Patience
+
+EndOfUtterance = Literal["auto", "semantic", "silence"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,10 @@ class AlgoOptions:
     max_continuous_speech_s: an utterance this long is answered although the user goes on
     interruption_threshold: this much speech holds a reply that is playing, until it proves to be talking or noise
     pre_roll: audio from before the first speech that is kept, so that no first syllable is lost
+    end_of_utterance: "semantic" asks a model at each short silence whether the speaker has finished, and waits between
+        ``shortest_wait`` and ``longest_wait`` of silence by its answer; "silence" goes by ``speech_threshold`` alone,
+        as FastRTC does; "auto" is semantic where the model is there, unless ``audio_chunk_duration`` or
+        ``speech_threshold`` ask for a pause of another length
     """
 
     audio_chunk_duration: float = 0.6
@@ -29,6 +37,16 @@ class AlgoOptions:
     max_continuous_speech_s: float = float("inf")
     interruption_threshold: float = 0.09
     pre_roll: float = 0.3
+    end_of_utterance: EndOfUtterance = "auto"
+    shortest_wait: float = 0.1
+    longest_wait: float = 0.8
+
+    @property
+    def wants_semantic(self) -> bool:
+        """Whether the words, and not only the silence, are to decide when the speaker has finished."""
+        if self.end_of_utterance == "auto":
+            return (self.audio_chunk_duration, self.speech_threshold) == (0.6, 0.1)
+        return self.end_of_utterance == "semantic"
 
 
 @dataclass(frozen=True)
@@ -48,14 +66,29 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True)
+class SpeechHesitated:
+    """The speaker has fallen silent. Ask whether they have finished, and ``answer``."""
+
+    number: int
+    audio: Samples
+    """The end of the utterance: HEARD seconds at most, with the silence."""
+
+
+@dataclass(frozen=True)
 class SpeechPaused:
     audio: Samples
     """The utterance, from ``pre_roll`` before its first speech to the decision."""
     at: float
     """Media time of the last speech, in seconds."""
+    decided: float
+    """Media time of the decision."""
+    began: float
+    """Media time of the first speech."""
+    completeness: float | None = None
+    """How complete the utterance sounds, 0 to 1; None when silence alone decided."""
 
 
-Event = SpeechSuspected | SpeechDismissed | SpeechStarted | SpeechPaused
+Event = SpeechSuspected | SpeechDismissed | SpeechStarted | SpeechHesitated | SpeechPaused
 
 
 class _State(Enum):
@@ -68,24 +101,52 @@ class PauseDetector:
     """Turns (samples, speech probability) hops of any length into events.
 
     ``rate`` is the sample rate of the samples pushed. A hop is speech from ``threshold`` up, and stays speech
-    until the probability falls ``HYSTERESIS`` below it.
+    until the probability falls ``HYSTERESIS`` below it. With ``patience``, the detector asks at every silence whether
+    the speaker has finished; until it is answered, the silence alone decides.
     """
 
     HYSTERESIS = 0.15
+    ASK_AT = (0.09, 0.19, 0.38)
+    """Seconds of silence after which it asks: the longer the silence, the better the answer."""
+    HEARD = 8.0
+    """Seconds of the utterance that are shown with the question."""
+    BLIP = 0.04
+    """Seconds of speech that do not end a silence: a breath, a click of the tongue."""
 
-    def __init__(self, rate: int, options: AlgoOptions | None = None, threshold: float = 0.5) -> None:
+    def __init__(
+        self,
+        rate: int,
+        options: AlgoOptions | None = None,
+        threshold: float = 0.5,
+        patience: Patience | None = None,
+    ) -> None:
         self.rate = rate
         self.options = options or AlgoOptions()
         self.threshold = threshold
-        self._clock = 0.0
+        self.patience = patience
+        self.clock = 0.0
+        """Media time, in seconds."""
+        self._hesitations = 0
+        self._ended: SpeechPaused | None = None
         self.reset()
 
     @property
     def talking(self) -> bool:
         return self._state is _State.TALKING
 
+    @property
+    def spoken(self) -> float:
+        """Seconds of speech in the current utterance."""
+        return self._spoken
+
+    def is_open(self, number: int) -> bool:
+        """Whether SpeechHesitated ``number`` still wants an answer."""
+        return self._asked > 0 and number == self._hesitations
+
     def reset(self) -> None:
         """Forget the current utterance and what was heard before it."""
+        self._wait: float | None = None
+        self._completeness: float | None = None
         self._state = _State.QUIET
         self._speech = False
         self._held = False
@@ -94,24 +155,44 @@ class PauseDetector:
         self._window_speech = 0.0
         self._kept: deque[Samples] = deque()
         self._kept_length = 0.0
-        self._speech_began = self._speech_ended = self._clock
+        self._run = self._spoken = 0.0
+        self._speech_began = self._speech_ended = self.clock
+        self._forget_question()
 
-    def captured(self) -> Samples:
-        """The audio of the utterance so far; what was kept before it when nobody talks."""
-        return np.concatenate(list(self._kept)) if self._kept else np.zeros(0, np.int16)
+    def captured(self, seconds: float | None = None) -> Samples:
+        """The audio of the utterance so far, or its last ``seconds``; what was kept before it when nobody talks."""
+        parts: list[Samples] = []
+        wanted = float("inf") if seconds is None else seconds * self.rate
+        for part in reversed(self._kept):
+            if wanted <= 0:
+                break
+            parts.append(part)
+            wanted -= part.size
+        return np.concatenate(parts[::-1]) if parts else np.zeros(0, np.int16)
 
     def push(self, samples: Samples, probability: float) -> list[Event]:
         hop = samples.size / self.rate
-        self._clock += hop
+        self.clock += hop
         self._speech = probability >= self.threshold - (self.HYSTERESIS if self._speech else 0.0)
-        if self._speech:
-            self._speech_ended = self._clock
+        self._run = self._run + hop if self._speech else 0.0
+        self._spoken += hop * self._speech
         self._slide(hop)
         self._kept.append(samples)
         self._kept_length += hop
         if self._state is _State.TALKING:
+            self._follow_speech()
             return self._while_talking()
+        if self._speech:
+            self._speech_ended = self.clock
         return self._while_not_talking(hop)
+
+    def answer(self, number: int, completeness: float) -> list[Event]:
+        """Take the answer to SpeechHesitated ``number``: 0 (broken off) to 1 (complete). Late answers do not count."""
+        if not self.is_open(number) or self.patience is None:
+            return []
+        self._completeness = completeness
+        self._wait = self.patience.wait(completeness)
+        return self._while_talking()
 
     def _slide(self, hop: float) -> None:
         self._window.append((hop, self._speech))
@@ -122,17 +203,20 @@ class PauseDetector:
             self._window_length -= old
             self._window_speech -= old * was_speech
 
+    # -- before an utterance ------------------------------------------------------------------------------------
+
     def _while_not_talking(self, hop: float) -> list[Event]:
         if self._state is _State.QUIET:
             if not self._speech:
-                self._forget_before(self._clock - self.options.pre_roll)
+                self._forget_before(self.clock - self.options.pre_roll)
                 return []
             self._state = _State.SUSPECTED
-            self._speech_began = self._clock - hop
+            self._speech_began = self.clock - hop
             self._forget_before(self._speech_began - self.options.pre_roll)
-        self._forget_before(self._clock - self._window_length - self.options.pre_roll)
+        self._forget_before(self.clock - self._window_length - self.options.pre_roll)
         if self._window_speech > self.options.started_talking_threshold + 1e-9:
             self._state = _State.TALKING
+            self._learn()
             return [SpeechStarted(self._speech_began)]
         if self._window_speech < 1e-9:
             return self._dismiss()
@@ -145,21 +229,64 @@ class PauseDetector:
         events: list[Event] = [SpeechDismissed()] if self._held else []
         self._state = _State.QUIET
         self._held = False
-        self._forget_before(self._clock - self.options.pre_roll)
+        self._spoken = 0.0
+        self._forget_before(self.clock - self.options.pre_roll)
         return events
 
+    def _learn(self) -> None:
+        """Was the last pause the end of what this speaker had to say, or did they only draw breath?"""
+        ended, self._ended = self._ended, None
+        if self.patience is None or ended is None or ended.completeness is None:
+            return
+        if (silence := self._speech_began - ended.at) < CONTINUATION:
+            self.patience.went_on(silence, ended.completeness)
+        else:
+            self.patience.finished()
+
+    # -- within an utterance ------------------------------------------------------------------------------------
+
+    def _follow_speech(self) -> None:
+        if not self._speech or (self._asked and self._run <= self.BLIP):
+            return
+        if self._asked:
+            if self.patience is not None and self._completeness is not None:
+                self.patience.went_on(self.clock - self._run - self._speech_ended, self._completeness)
+            self._forget_question()
+        self._speech_ended = self.clock
+
+    def _forget_question(self) -> None:
+        self._asked = 0
+        self._wait = self._completeness = None
+
     def _while_talking(self) -> list[Event]:
-        paused = self._window_speech < self.options.speech_threshold - 1e-9
-        if not paused and self._kept_length < self.options.max_continuous_speech_s:
+        over = self._is_over()
+        if over or self._kept_length >= self.options.max_continuous_speech_s:
+            return [self._pause(over)]
+        silence = self.clock - self._speech_ended
+        if self.patience is None or self._asked == len(self.ASK_AT) or silence < self.ASK_AT[self._asked]:
             return []
-        event = SpeechPaused(self.captured(), self._speech_ended)
-        if paused:
+        self._asked += 1
+        self._hesitations += 1
+        return [SpeechHesitated(self._hesitations, self.captured(self.HEARD))]
+
+    def _is_over(self) -> bool:
+        if self._wait is None:
+            return self._window_speech < self.options.speech_threshold - 1e-9
+        return not self._speech and self.clock - self._speech_ended >= self._wait - 1e-9
+
+    def _pause(self, over: bool) -> SpeechPaused:
+        paused = SpeechPaused(
+            self.captured(), self._speech_ended, self.clock, self._speech_began, self._completeness if over else None
+        )
+        if over:
+            self._ended = paused
             self.reset()
         else:  # still talking: what follows is the next utterance, and no interruption of the answer to this one
             self._kept.clear()
-            self._kept_length = 0.0
-        return [event]
+            self._kept_length = self._spoken = 0.0
+            self._speech_began = self.clock
+        return paused
 
     def _forget_before(self, moment: float) -> None:
-        while self._kept and self._clock - self._kept_length + self._kept[0].size / self.rate <= moment + 1e-9:
+        while self._kept and self.clock - self._kept_length + self._kept[0].size / self.rate <= moment + 1e-9:
             self._kept_length -= self._kept.popleft().size / self.rate

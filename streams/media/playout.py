@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,6 +16,8 @@ STANDING_FRAMES = 100
 """Frames over which a backlog must stand to count as delay."""
 STANDING_MAX = 5
 """Frames up to which a standing backlog is the network's jitter; above, it is a reply written ahead."""
+RECENT_FRAMES = 25
+"""Frames that ``rewind`` can bring back: more than a transport sends ahead."""
 QUIET = 400
 """int16 peak below which leaving out a frame is not heard."""
 
@@ -31,7 +34,13 @@ class Playout:
         self.frame_samples = int(rate * FRAME_SECONDS)
         self.played = 0
         """Frames read since the start."""
+        self.written_samples = 0
+        """Samples written since the start, without those that were dropped."""
+        self.read_samples = 0
+        """Of them, those that have been read."""
         self.held = False
+        self._marks: deque[tuple[int, Callable[[], None]]] = deque()
+        self._recent: deque[Samples] = deque(maxlen=RECENT_FRAMES)
         self._chunks: deque[Samples] = deque()
         self._buffered = 0
         self._flushed = True
@@ -54,6 +63,7 @@ class Playout:
             return
         self._chunks.append(samples)
         self._buffered += samples.size
+        self.written_samples += samples.size
         self._flushed = False
         self._drained.clear()
         if self.buffered > HIGH_WATER:
@@ -74,7 +84,10 @@ class Playout:
         """Drop what has not been played. Returns the seconds dropped."""
         dropped = self.buffered
         self._chunks.clear()
+        self._recent.clear()
+        self._marks.clear()
         self._buffered = 0
+        self.written_samples = self.read_samples
         self._flushed = True
         self.held = False
         self._settle()
@@ -87,6 +100,22 @@ class Playout:
     def release(self) -> None:
         self.held = False
         self._wake()
+
+    def rewind(self, seconds: float) -> None:
+        """Take back the last ``seconds`` read: they were sent ahead, and the client has not played them."""
+        wanted = round(seconds * self.rate)
+        while wanted > 0 and self._recent:
+            frame = self._recent.pop()[-wanted:]
+            self._chunks.appendleft(frame)
+            self._buffered += frame.size
+            self.read_samples -= frame.size
+            wanted -= frame.size
+        if self._buffered:
+            self._drained.clear()
+
+    def mark(self, reached: Callable[[], None]) -> None:
+        """Call ``reached`` once what is written next begins to be read; never, if it is dropped."""
+        self._marks.append((self.written_samples, reached))
 
     async def drained(self) -> None:
         """Wait until all that was written has been played or cleared."""
@@ -121,8 +150,13 @@ class Playout:
         if self._live and self._is_standing():
             self._take_if_quiet()
         self.played += 1
+        self._reach_marks()
         self._settle()
         return frame
+
+    def _reach_marks(self) -> None:
+        while self._marks and self._marks[0][0] < self.read_samples:
+            self._marks.popleft()[1]()
 
     def _take(self, count: int) -> Samples:
         parts: list[Samples] = []
@@ -135,6 +169,8 @@ class Playout:
                 self._chunks[0] = head[count:]
             count -= parts[-1].size
             self._buffered -= parts[-1].size
+            self.read_samples += parts[-1].size
+            self._recent.append(parts[-1])
         if count:
             parts.append(np.zeros(count, np.int16))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)

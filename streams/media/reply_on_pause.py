@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, ClassVar, Literal, Self
 
+from streams.media import weights
 from streams.media.audio import Audio, Samples
+from streams.media.functions import is_coroutine
+from streams.media.interruptions import InterruptionOptions
 from streams.media.messages import log
 from streams.media.outputs import WebRTCData
+from streams.media.patience import Patience
 from streams.media.pauses import (
     AlgoOptions,
     Event,
     PauseDetector,
     SpeechDismissed,
+    SpeechHesitated,
     SpeechPaused,
     SpeechStarted,
     SpeechSuspected,
 )
 from streams.media.replying import ReplyingHandler
+from streams.media.smart_turn import EndOfUtteranceModel, get_smart_turn
 from streams.media.threads import UserThread
-from streams.media.vad import ModelSpeech, PauseDetectionModel, SileroVadOptions, SpeechProbability, get_silero_model
+from streams.media.vad import (
+    ModelSpeech,
+    PauseDetectionModel,
+    SileroVad,
+    SileroVadOptions,
+    SpeechProbability,
+    get_silero_model,
+)
+
+RECOGNISE_EACH = 0.3
+"""Seconds of new audio after which the recogniser is asked again whether an interruption has words."""
+
+_judging_utterances = UserThread("stream-end-of-utterance")
+"""One for the process: the model has one session, and answers in less time than a pause takes."""
+_recognising = UserThread("stream-interruption")
 
 
 class ReplyOnPause(ReplyingHandler):
@@ -30,10 +51,13 @@ class ReplyOnPause(ReplyingHandler):
         (input_sample_rate, int16 array of shape (1, n)), and the stream's inputs if it takes more arguments, and
         yields (sample_rate, array), AdditionalOutputs or CloseStream. Sync functions run in a thread of their own.
     startup_fn: the same without the audio, played when the session starts.
-    algo_options, model_options: when speech counts as a turn.
+    algo_options, model_options: when speech counts as an utterance, and when it has ended.
     model: another voice activity model than Silero; it is asked once per ``audio_chunk_duration``, with model_options.
     can_interrupt: whether speaking over a reply ends it. If not, the user is not listened to until it has been played.
     needs_args: fn receives a WebRTCData, with the audio and typed text, in place of the audio.
+    interruption: what it takes to end a reply by speaking over it.
+    recogniser: ``recogniser(audio) -> str``, sync or async; finds the words of an interruption.
+    end_of_utterance: another model than Smart Turn to tell whether an utterance is complete.
     """
 
     live_edge: ClassVar[bool] = False
@@ -54,6 +78,9 @@ class ReplyOnPause(ReplyingHandler):
         input_sample_rate: int = 48000,
         model: PauseDetectionModel | None = None,
         needs_args: bool = False,
+        interruption: InterruptionOptions | None = None,
+        recogniser: Callable[[Audio], Any] | None = None,
+        end_of_utterance: EndOfUtteranceModel | None = None,
     ) -> None:
         super().__init__(expected_layout, output_sample_rate, output_frame_size, input_sample_rate)
         self.fn = fn
@@ -63,40 +90,70 @@ class ReplyOnPause(ReplyingHandler):
         self.model = model
         self.can_interrupt = can_interrupt
         self.needs_args = needs_args
+        self.interruption = interruption or InterruptionOptions()
+        self.recogniser = recogniser
+        self.end_of_utterance = end_of_utterance
 
     def copy(self) -> Self:
         return copy.copy(self)
 
     def warm_up(self) -> None:
-        """Load the model. Raises weights.WeightsMissing."""
+        """Load the models. Raises weights.WeightsMissing."""
         (self.model or get_silero_model()).warmup()
+        self._completeness_model()
+
+    def _completeness_model(self) -> EndOfUtteranceModel | None:
+        """What tells whether an utterance is complete; None where silence alone decides. Raises WeightsMissing."""
+        if not self.algo_options.wants_semantic:
+            return None
+        try:
+            return self.end_of_utterance or get_smart_turn()
+        except weights.WeightsMissing:
+            if self.algo_options.end_of_utterance == "semantic":
+                raise
+            return None
 
     async def begin(self) -> None:
         rate, options = self.input_sample_rate, self.algo_options
-        if self.model is None:
-            self._speech: SpeechProbability | ModelSpeech = SpeechProbability(get_silero_model(), rate)
-            self._detector = PauseDetector(rate, options, self.model_options.threshold)
+        self._words: asyncio.Task[None] | None = None
+        self._questions: set[asyncio.Task[None]] = set()
+        self._doubted = False
+        self._judge = self._completeness_model()
+        patience = Patience(options.shortest_wait, options.longest_wait) if self._judge is not None else None
+        if self.model is None or isinstance(self.model, SileroVad):
+            silero = self.model or get_silero_model()
+            self._speech: SpeechProbability | ModelSpeech = SpeechProbability(silero, rate)
+            self._detector = PauseDetector(rate, options, self.model_options.threshold, patience)
         else:
             self._speech = ModelSpeech(self.model, self.model_options, rate, options.audio_chunk_duration)
             self._detector = PauseDetector(rate, options)
             self._judging = UserThread("stream-vad")
+        self._heard_at = self.port.loop.time()
         if self.startup_fn is not None:
             self.start_reply(self.startup_fn)
 
     async def handle(self, frame: Audio) -> None:
+        self._heard_at = self.port.loop.time()
         if self.replying and not self.can_interrupt:
             self._detector.reset()
             return
         for hop, probability in await self._judged(frame[1][0]):
-            for event in self._detector.push(hop, probability):
-                self._on_event(event)
+            self._on_events(self._detector.push(hop, probability))
+        if self._doubted and self._words is None and self._detector.spoken >= self.interruption.min_speech:
+            self._interrupt()
 
     async def _judged(self, samples: Samples) -> Iterable[tuple[Samples, float]]:
         if isinstance(self._speech, ModelSpeech) and self._judging is not None:
             return await self._judging.run(self._speech.push, samples)
         return self._speech.push(samples)
 
+    @property
+    def clock(self) -> float:
+        return self._detector.clock + self.port.loop.time() - self._heard_at
+
     async def end(self) -> None:
+        for task in [*self._questions, *([self._words] if self._words else [])]:
+            task.cancel()
         await super().end()
         if self._judging is not None:
             self._judging.stop()
@@ -104,7 +161,7 @@ class ReplyOnPause(ReplyingHandler):
     def reset(self) -> None:
         """Forget what the user has said so far and listen anew."""
         self._detector.reset()
-        self.port.release()
+        self._resume()
 
     def trigger_response(self, text: str = "") -> None:
         """Reply now, to ``text`` or to what has been said so far, as if the user had paused."""
@@ -112,19 +169,120 @@ class ReplyOnPause(ReplyingHandler):
         self._detector.reset()
         self._reply_to((self.input_sample_rate, captured[None, :]), text)
 
+    # -- what is heard ------------------------------------------------------------------------------------------
+
+    def _on_events(self, events: list[Event]) -> None:
+        for event in events:
+            self._on_event(event)
+
     def _on_event(self, event: Event) -> None:
         match event:
             case SpeechSuspected():
                 self.port.hold()
             case SpeechDismissed():
-                self.port.release()
+                if not self._doubted:
+                    self.port.release()
             case SpeechStarted():
-                self.cancel_reply()
+                self._doubt()
                 self.port.send_message(log("started_talking"))
-            case SpeechPaused(audio=audio):
-                self.port.send_message(log("pause_detected"))
-                self._reply_to((self.input_sample_rate, audio[None, :]))
+            case SpeechHesitated():
+                self._ask(event)
+            case SpeechPaused() if self._words is not None:
+                self._words.cancel()
+                self._words = self._in_background(self._recognise_all(event))
+            case SpeechPaused() if self._doubted:
+                self._resume()
+            case SpeechPaused():
+                self._paused(event)
 
-    def _reply_to(self, audio: Audio, text: str = "") -> None:
+    def _ask(self, hesitation: SpeechHesitated) -> None:
+        question = self._in_background(self._judge_utterance(hesitation))
+        self._questions.add(question)
+        question.add_done_callback(self._questions.discard)
+
+    async def _judge_utterance(self, hesitation: SpeechHesitated) -> None:
+        assert self._judge is not None
+        is_open, judge = self._detector.is_open, self._judge.completeness
+
+        def completeness() -> float | None:  # by now the speaker may have gone on, and others wait
+            return judge(hesitation.audio, self.input_sample_rate) if is_open(hesitation.number) else None
+
+        answer = await _judging_utterances.run(completeness)
+        if answer is not None:
+            self._on_events(self._detector.answer(hesitation.number, answer))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        async def contained() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 - a model of the user's, or theirs to repair
+                self.port.report(error)
+
+        return asyncio.create_task(contained())
+
+    # -- interruptions ------------------------------------------------------------------------------------------
+
+    def _doubt(self) -> None:
+        """Somebody speaks. Over a reply it may be an interruption, or only a cough that is long, or an "uh-huh"."""
+        if not self.replying:
+            self.cancel_reply()
+            return
+        self.port.hold()
+        self._doubted = True
+        if self.recogniser is not None and self.interruption.min_words:
+            self._words = self._words or self._in_background(self._recognise())
+        elif self._detector.spoken >= self.interruption.min_speech:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        self._doubted = False
+        self._words = None
         self.cancel_reply()
-        self.start_reply(self.fn, WebRTCData(self.port.id, text, audio) if self.needs_args else audio)
+
+    def _resume(self) -> None:
+        if self._doubted and self.replying:
+            self.port.send_message(log("response_resumed"))
+        self._doubted = False
+        self._words = None
+        self.port.release()
+
+    async def _recognise(self) -> None:
+        """Ask the recogniser, again and again, whether what is being said over the reply is meant to end it."""
+        while True:
+            await asyncio.sleep(RECOGNISE_EACH)
+            if await self._has_words(self._detector.captured()):
+                self._interrupt()
+                return
+
+    async def _recognise_all(self, paused: SpeechPaused) -> None:
+        if await self._has_words(paused.audio):
+            self._interrupt()
+            self._paused(paused)
+        else:
+            self._resume()
+
+    async def _has_words(self, samples: Samples) -> bool:
+        assert self.recogniser is not None
+        audio = (self.input_sample_rate, samples[None, :])
+        if is_coroutine(self.recogniser):
+            text = await self.recogniser(audio)
+        else:
+            text = await _recognising.run(self.recogniser, audio)
+        return self.interruption.means_it(text)
+
+    # -- answering ----------------------------------------------------------------------------------------------
+
+    def _paused(self, paused: SpeechPaused) -> None:
+        self.port.send_message(log("pause_detected"))
+        self._reply_to(
+            (self.input_sample_rate, paused.audio[None, :]),
+            decided=paused.decided,
+            speech_began=paused.began,
+            speech_ended=paused.at,
+            completeness=paused.completeness,
+        )
+
+    def _reply_to(self, audio: Audio, text: str = "", **times: Any) -> None:
+        self._doubted = False
+        self.cancel_reply()
+        self.start_reply(self.fn, WebRTCData(self.port.id, text, audio) if self.needs_args else audio, **times)

@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from streams.media.functions import needs_more_than, takes_more_than
 from streams.media.handlers import INPUT_SECONDS, SHUTDOWN_SECONDS, InputTimeout, StreamHandlerBase
 from streams.media.messages import log
-from streams.media.outputs import AdditionalOutputs, Emitted, split
+from streams.media.outputs import AdditionalOutputs, AudioOut, Emitted, split
 from streams.media.replies import Reply
 from streams.media.threads import raise_if_cancelled
+from streams.media.timing import ReplyTiming, current_timing
 
 FRESH_SECONDS = 0.3
 """How long a reply waits for the client's newest inputs when it could do without."""
@@ -23,6 +26,11 @@ class ReplyingHandler(StreamHandlerBase):
     emits: ClassVar[bool] = False
 
     _reply: asyncio.Task[None] | None = None
+    timing: ReplyTiming | None = None
+    """Of the reply that is running, or of the last one."""
+    _replies = 0
+    _written_before = 0.0
+    _measuring: asyncio.Task[None] | None = None
     _spoken_outputs: Sequence[Any] = ()
     """On the telephone, where nobody can send inputs, a reply's outputs are the next one's inputs."""
 
@@ -31,26 +39,42 @@ class ReplyingHandler(StreamHandlerBase):
         """Whether a reply is being generated or played."""
         return self._reply is not None
 
-    def start_reply(self, function: Callable[..., Any], *media: Any) -> None:
-        """Call ``function(*media, *inputs)`` and play what it yields."""
-        task = asyncio.create_task(self._run_reply(function, media))
+    @property
+    def clock(self) -> float:
+        """The media clock, in seconds; handlers that hear nothing have the event loop's."""
+        return self.port.loop.time()
+
+    def start_reply(self, function: Callable[..., Any], *media: Any, **times: Any) -> None:
+        """Call ``function(*media, *inputs)`` and play what it yields. ``times``: what its ReplyTiming knows already."""
+        self._replies += 1
+        previous = self.timing
+        if previous is not None:
+            previous.previous = None
+        timing = ReplyTiming(self._replies, times.pop("decided", self.clock), **times, previous=previous)
+        self.timing = timing
+        task = asyncio.create_task(self._run_reply(function, media, timing))
         self._reply = task
         task.add_done_callback(self._reply_done)
 
     def cancel_reply(self) -> None:
         """End the reply that is running and drop what has not been played of it."""
-        if self._reply is not None:
-            self._reply.cancel()
-            self._reply = None
+        task, self._reply = self._reply, None
+        if task is not None:
+            task.cancel()
+            self._ended(interrupted=True)
         self.port.clear()
 
     async def end(self) -> None:
-        task = self._reply
+        self._ended(interrupted=False)
+        tasks = {task for task in (self._reply, self._measuring) if task is not None}
         self.cancel_reply()
-        if task is not None:
-            await asyncio.wait({task}, timeout=SHUTDOWN_SECONDS)
+        if self._measuring is not None:
+            self._measuring.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=SHUTDOWN_SECONDS)
 
-    async def _run_reply(self, function: Callable[..., Any], media: tuple[Any, ...]) -> None:
+    async def _run_reply(self, function: Callable[..., Any], media: tuple[Any, ...], timing: ReplyTiming) -> None:
+        current_timing.set(timing)
         announced = False
 
         async def play(item: Emitted) -> None:
@@ -58,9 +82,11 @@ class ReplyingHandler(StreamHandlerBase):
             if not announced:
                 announced = True
                 self.port.send_message(log("response_starting"))
-            extra = split(item)[1]
+            audio, extra = split(item)
             if isinstance(extra, AdditionalOutputs):
                 self._spoken_outputs = extra.args
+            if audio is not None:
+                self._note_audio(audio, timing)
             await self.port.play(item)
 
         try:
@@ -71,9 +97,41 @@ class ReplyingHandler(StreamHandlerBase):
             self.port.report(error)
         self.port.finish()
         await self.port.played()
+        self._ended(interrupted=False)
         if announced:
             self.port.send_message(log("response_finished"))
         self.replied()
+
+    # -- timing -------------------------------------------------------------------------------------------------
+
+    def _note_audio(self, audio: AudioOut, timing: ReplyTiming) -> None:
+        if timing.first_item is None:
+            timing.first_item = self.clock
+            self._written_before = self.port.written_seconds()
+            self.port.mark(lambda: self._note_first_packet(timing))
+        timing.generated_seconds += np.shape(audio[1])[-1] / audio[0]
+
+    def _note_first_packet(self, timing: ReplyTiming) -> None:
+        timing.first_packet = self.clock
+        if timing.ended is None:
+            self._measuring = asyncio.create_task(self._note_heard(timing))
+
+    async def _note_heard(self, timing: ReplyTiming) -> None:
+        assert timing.first_packet is not None
+        timing.heard = timing.first_packet + await self.port.latency()
+        if timing.ended is None:
+            self.port.timed(timing)
+
+    def _ended(self, *, interrupted: bool) -> None:
+        timing = self.timing
+        if timing is None or timing.ended is not None:
+            return
+        timing.ended = self.clock
+        timing.interrupted = interrupted
+        if timing.first_item is not None:
+            heard = self.port.heard_seconds() - self._written_before
+            timing.heard_seconds = min(max(heard, 0.0), timing.generated_seconds)
+        self.port.timed(timing)
 
     def replied(self) -> None:
         """Called when a reply has been played to its end."""

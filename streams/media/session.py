@@ -23,6 +23,7 @@ from streams.media.handlers import WEBRTC_VALUE, Handler, StreamHandlerBase
 from streams.media.messages import Message, message
 from streams.media.outputs import AdditionalOutputs, CloseStream, Emitted, PictureOut, split, split_picture
 from streams.media.playout import Playout
+from streams.media.timing import ReplyTiming
 from streams.media.transport import Transport
 from streams.media.video import VideoHandler
 from streams.media.video_path import VideoPath
@@ -86,6 +87,8 @@ class Hooks:
 
     on_closed: Callable[[Session, Reason], None] = field(default=lambda session, reason: None)
     on_outputs: Callable[[Session, AdditionalOutputs], None] = field(default=lambda session, outputs: None)
+    on_reply: Callable[[Session, ReplyTiming], None] = field(default=lambda session, timing: None)
+    """A reply is over."""
 
 
 class Session:
@@ -285,15 +288,41 @@ class Session:
     def hold(self) -> None:
         if self.audio is not None:
             self.playout.hold()
+            self.playout.rewind(self.transport.hold())
 
     def release(self) -> None:
         if self.audio is not None:
             self.playout.release()
 
     async def played(self) -> None:
-        if self.audio is not None:
+        if self.audio is None:
+            return
+        while True:
             await self.playout.drained()
             await self.transport.played()
+            if not self.playout.buffered:  # a hold takes back what was sent ahead
+                return
+
+    def written_seconds(self) -> float:
+        return self.playout.written_samples / self.playout.rate if self.audio is not None else 0.0
+
+    def heard_seconds(self) -> float:
+        if self.audio is None:
+            return 0.0
+        return self.playout.read_samples / self.playout.rate - self.transport.ahead()
+
+    def mark(self, reached: Callable[[], None]) -> None:
+        if self.audio is not None:
+            self.playout.mark(reached)
+
+    async def latency(self) -> float:
+        return await self.transport.latency()
+
+    def timed(self, timing: ReplyTiming) -> None:
+        if self.state is State.LIVE:
+            self.send_message(message("timing", timing.as_data()))
+        if timing.ended is not None:
+            self.hooks.on_reply(self, timing)
 
     def end(self, words: str) -> None:
         self.close(Reason.HANDLER_CLOSED, words)

@@ -25,6 +25,15 @@ class Transport(Protocol):
     def clear(self) -> None:
         """Ask the client to drop audio that it has been sent ahead and not played."""
 
+    def hold(self) -> float:
+        """The same, for audio that may be wanted again. Returns the seconds dropped."""
+
+    def ahead(self) -> float:
+        """Seconds of audio that the client has been sent and not played."""
+
+    async def latency(self) -> float:
+        """Seconds that audio needs to the client, as far as is known."""
+
     async def played(self) -> None:
         """Wait until the client has played what it has been sent ahead."""
 
@@ -50,6 +59,15 @@ class FakeTransport:
 
     def clear(self) -> None:
         self.clears += 1
+
+    def hold(self) -> float:
+        return 0.0
+
+    def ahead(self) -> float:
+        return 0.0
+
+    async def latency(self) -> float:
+        return 0.0
 
     async def played(self) -> None:
         pass

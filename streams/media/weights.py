@@ -46,6 +46,16 @@ WEIGHTS: dict[str, Weight] = {
         size=1_288_203,
         licence="MIT",
     ),
+    # Out of the wheel of a package that needs much more than its weights to be imported.
+    "smart-turn": Weight(
+        ecosystem="pip",
+        package="pipecat-ai",
+        version="1.14.0",
+        member="pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx",
+        sha256="2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f",
+        size=8_679_182,
+        licence="BSD-2-Clause",
+    ),
 }
 
 _directory = Path(os.environ.get("STREAMS_MODELS_DIR", "var/models"))

@@ -29,6 +29,16 @@ def _virtual_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     count_threads(monkeypatch)
 
 
+def no_smart_turn() -> None:
+    raise weights.WeightsMissing("not in this test")
+
+
+@pytest.fixture(autouse=True)
+def _silence_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that want the end-of-utterance model ask for it."""
+    monkeypatch.setattr(reply_on_pause, "get_smart_turn", no_smart_turn)
+
+
 @pytest.fixture
 def silero() -> Iterator[SileroVad]:
     """The real model."""

@@ -208,6 +208,18 @@ class WebRTCTransport:
     def clear(self) -> None:
         """Nothing to do: packets leave when they are due, so the client holds no more than its jitter buffer."""
 
+    def hold(self) -> float:
+        return 0.0
+
+    def ahead(self) -> float:
+        return 0.0
+
+    async def latency(self) -> float:
+        """Half the round trip that the client's RTCP reports tell; 0 before the first of them."""
+        reports = (await self._pc.getStats()).values()
+        trips = [trip for report in reports if (trip := getattr(report, "roundTripTime", None))]
+        return min(trips) / 2 if trips else 0.0
+
     async def played(self) -> None:
         """Nothing to wait for, for the same reason."""
 

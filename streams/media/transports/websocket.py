@@ -198,10 +198,23 @@ class WebSocketTransport:
         self._messages.put_nowait(encode(message))
 
     def clear(self) -> None:
-        session = self._session
-        if session is not None and self._played_until > session.loop.time():
-            self._played_until = session.loop.time()
+        if self.ahead():
+            self._played_until = 0.0
             self._messages.put_nowait('{"event":"clear"}')
+
+    def hold(self) -> float:
+        """A client that named no encoding may not know "clear": it would hear the same twice."""
+        if not self.wire.negotiated:
+            return 0.0
+        ahead = self.ahead()
+        self.clear()
+        return ahead
+
+    def ahead(self) -> float:
+        return max(self._played_until - self._session.loop.time(), 0.0) if self._session is not None else 0.0
+
+    async def latency(self) -> float:
+        return 0.0
 
     async def _write_messages(self) -> None:
         while True:
@@ -229,8 +242,7 @@ class WebSocketTransport:
         return f'{{"event":"media","media":{{"payload":"{payload}"}}}}'
 
     async def played(self) -> None:
-        if self._session is not None:
-            await asyncio.sleep(max(self._played_until - self._session.loop.time(), 0))
+        await asyncio.sleep(self.ahead())
 
     async def close(self) -> None:
         if self._gone:

@@ -332,7 +332,10 @@ async def test_speaking_over_a_reply_clears_the_clients_buffer(loud_is_speech: N
     await line.speak(np.concatenate([voice(1.0, 16000), silence(2.0, 16000)]), 16000)
     assert line.heard().size > 8000
     await line.speak(np.concatenate([voice(0.6, 16000)]), 16000)
-    assert line.messages()[-2:] == [{"event": "clear"}, message("log", "started_talking")]
+    assert [told for told in line.messages() if told.get("type") != "timing"][-2:] == [
+        {"event": "clear"},
+        message("log", "started_talking"),
+    ]
     heard = line.heard().size
     await line.speak(voice(1.0, 16000), 16000)
     assert line.heard().size == heard
