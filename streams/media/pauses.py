@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
@@ -10,17 +11,18 @@ from typing import Literal
 import numpy as np
 
 from streams.media.audio import Samples
-from streams.media.patience import CONTINUATION, Patience
+from streams.media.patience import CONTINUATION, Patience, together
 
 EndOfUtterance = Literal["auto", "semantic", "silence"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class AlgoOptions:
     """When to take a turn. All values are seconds of audio.
 
     audio_chunk_duration: the window in which speech is counted; it slides with the audio
-    started_talking_threshold: more speech than this within the window, and the user is talking
+    started_talking_threshold: more speech than this within the window, and the user is talking. A single cough has up
+        to 0.22 s of what sounds like speech, the shortest words have 0.28 s; FastRTC's default is 0.2
     speech_threshold: less speech than this within the window, and the user has paused
     max_continuous_speech_s: an utterance this long is answered although the user goes on
     interruption_threshold: this much speech holds a reply that is playing, until it proves to be talking or noise
@@ -32,7 +34,7 @@ class AlgoOptions:
     """
 
     audio_chunk_duration: float = 0.6
-    started_talking_threshold: float = 0.2
+    started_talking_threshold: float = 0.23
     speech_threshold: float = 0.1
     max_continuous_speech_s: float = float("inf")
     interruption_threshold: float = 0.09
@@ -106,10 +108,12 @@ class PauseDetector:
     """
 
     HYSTERESIS = 0.15
-    ASK_AT = (0.09, 0.19, 0.38)
+    ASK_AT = (0.06, 0.16, 0.26, 0.36)
     """Seconds of silence after which it asks: the longer the silence, the better the answer."""
     HEARD = 8.0
     """Seconds of the utterance that are shown with the question."""
+    DISMISS = 0.2
+    """Seconds of silence after which suspected speech was none, though it still counts if more of it follows."""
     BLIP = 0.04
     """Seconds of speech that do not end a silence: a breath, a click of the tongue."""
 
@@ -126,7 +130,7 @@ class PauseDetector:
         self.patience = patience
         self.clock = 0.0
         """Media time, in seconds."""
-        self._hesitations = 0
+        self._hesitations = self._closed = 0
         self._ended: SpeechPaused | None = None
         self.reset()
 
@@ -135,13 +139,28 @@ class PauseDetector:
         return self._state is _State.TALKING
 
     @property
+    def speaking(self) -> bool:
+        """Whether the last hop was speech."""
+        return self._speech
+
+    @property
+    def speech_began(self) -> float:
+        """Media time of the first speech of the current utterance."""
+        return self._speech_began
+
+    @property
+    def speech_ended(self) -> float:
+        """Media time of its last speech so far."""
+        return self._speech_ended
+
+    @property
     def spoken(self) -> float:
         """Seconds of speech in the current utterance."""
         return self._spoken
 
     def is_open(self, number: int) -> bool:
-        """Whether SpeechHesitated ``number`` still wants an answer."""
-        return self._asked > 0 and number == self._hesitations
+        """Whether SpeechHesitated ``number`` is the newest, and still wants an answer."""
+        return self._closed < number == self._hesitations
 
     def reset(self) -> None:
         """Forget the current utterance and what was heard before it."""
@@ -188,10 +207,12 @@ class PauseDetector:
 
     def answer(self, number: int, completeness: float) -> list[Event]:
         """Take the answer to SpeechHesitated ``number``: 0 (broken off) to 1 (complete). Late answers do not count."""
-        if not self.is_open(number) or self.patience is None:
+        if number <= self._closed or self.patience is None or math.isnan(completeness):
             return []
-        self._completeness = completeness
-        self._wait = self.patience.wait(completeness)
+        self._closed = number
+        self._answers.append(completeness)
+        self._completeness = together(self._answers)
+        self._wait = self.patience.wait(self._completeness)
         return self._while_talking()
 
     def _slide(self, hop: float) -> None:
@@ -219,27 +240,24 @@ class PauseDetector:
             self._learn()
             return [SpeechStarted(self._speech_began)]
         if self._window_speech < 1e-9:
-            return self._dismiss()
+            self._state = _State.QUIET
+            self._spoken = 0.0
+            self._forget_before(self.clock - self.options.pre_roll)
+        if self._held and self.clock - self._speech_ended >= self.DISMISS:
+            self._held = False
+            return [SpeechDismissed()]
         if self._window_speech > self.options.interruption_threshold and self._speech and not self._held:
             self._held = True
             return [SpeechSuspected()]
         return []
 
-    def _dismiss(self) -> list[Event]:
-        events: list[Event] = [SpeechDismissed()] if self._held else []
-        self._state = _State.QUIET
-        self._held = False
-        self._spoken = 0.0
-        self._forget_before(self.clock - self.options.pre_roll)
-        return events
-
     def _learn(self) -> None:
         """Was the last pause the end of what this speaker had to say, or did they only draw breath?"""
         ended, self._ended = self._ended, None
-        if self.patience is None or ended is None or ended.completeness is None:
+        if self.patience is None or ended is None:
             return
         if (silence := self._speech_began - ended.at) < CONTINUATION:
-            self.patience.went_on(silence, ended.completeness)
+            self.patience.went_on(silence)
         else:
             self.patience.finished()
 
@@ -249,13 +267,15 @@ class PauseDetector:
         if not self._speech or (self._asked and self._run <= self.BLIP):
             return
         if self._asked:
-            if self.patience is not None and self._completeness is not None:
-                self.patience.went_on(self.clock - self._run - self._speech_ended, self._completeness)
+            if self.patience is not None:
+                self.patience.went_on(self.clock - self._run - self._speech_ended)
             self._forget_question()
         self._speech_ended = self.clock
 
     def _forget_question(self) -> None:
         self._asked = 0
+        self._closed = self._hesitations
+        self._answers: list[float] = []
         self._wait = self._completeness = None
 
     def _while_talking(self) -> list[Event]:
@@ -271,7 +291,7 @@ class PauseDetector:
 
     def _is_over(self) -> bool:
         if self._wait is None:
-            return self._window_speech < self.options.speech_threshold - 1e-9
+            return self._window_speech < self.options.speech_threshold - 1e-9 and not self._speech
         return not self._speech and self.clock - self._speech_ended >= self._wait - 1e-9
 
     def _pause(self, over: bool) -> SpeechPaused:

@@ -1,26 +1,35 @@
-"""Voice activity as a stream: Silero VAD v6, one ONNX session for all, the state per listener."""
+"""Voice activity as a stream: Silero VAD, one ONNX session for all, the state per listener."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, TypedDict
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.media import weights
-from streams.media.audio import Chunker, Resampler, Samples, to_mono
+from streams.media.audio import Chunker, Decimator, Resampler, Samples, audio_to_float32, to_mono
+from streams.media.noise_floor import NoiseFloor
 
 RATE = 16000
 HOP = 512
 """Samples per decision at 16 kHz: 32 ms."""
-CONTEXT = 64
-"""Samples of the hop before that the model sees again."""
+CONTEXTS = {
+    frozenset({"input", "state"}): 64,
+    frozenset({"input", "state", "sr"}): 64,
+    frozenset({"input", "h", "c"}): 64,
+    frozenset({"input", "h", "c", "sr"}): 0,
+}
+"""Samples of the hop before that the model sees again, by the names of its inputs: v5 and v6 want some, v4 none."""
+
+Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass
 class SileroVadOptions:
     """How the model's probabilities become speech.
 
@@ -48,21 +57,38 @@ class AudioChunk(TypedDict):
     end: int
 
 
+CATCH_UP = 8
+"""Hops of the quiet room that the model hears after all, when something follows."""
+
+
 class PauseDetectionModel(Protocol):
     """A voice activity model of somebody else's, as FastRTC knows them."""
 
     def vad(self, audio: tuple[int, NDArray[Any]], options: Any) -> tuple[float, list[AudioChunk]]:
-        """Return the seconds of speech in (sample rate, int16 or float32 array), and where it is."""
+        """Return the seconds of speech in (sample rate, int16 or float32 array of shape (n,)), and where it is.
+
+        Positions may be in samples of another rate than the array's, if the model works at another: the seconds tell.
+        """
 
     def warmup(self) -> None:
         """Called once before the model is used."""
 
 
-class SileroVad:
-    """The loaded model. Stateless, so every session shares one.
+class VadState(NamedTuple):
+    """What the model remembers of one listener."""
 
-    Source: github.com/snakers4/silero-vad, ONNX interface of v6, 16 kHz only: input float32 (1, 64 + 512),
-    state float32 (2, 1, 128); output (1, 1), stateN.
+    context: Floats
+    memory: list[Floats]
+
+
+class SileroVad:
+    """A loaded model. Stateless, so every session shares one.
+
+    path: an ONNX file with Silero's interface (github.com/snakers4/silero-vad) at 16 kHz, of any version from v4 on:
+        input float32 (1, 512), with 64 samples of the hop before in front from v5 on; the memory as ``state``, or as
+        ``h`` and ``c``; in some files ``sr``, int64. Out come the probability and the new memory.
+
+    Raises ValueError for a model of another shape. The 8 kHz branch is not used: some files with ``sr`` have none.
     """
 
     def __init__(self, path: str) -> None:
@@ -73,10 +99,27 @@ class SileroVad:
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        shapes = {each.name: each.shape for each in self._session.get_inputs()}
+        if frozenset(shapes) not in CONTEXTS:
+            raise ValueError(
+                f"{path} is no Silero VAD: its inputs are {', '.join(shapes)}. Expected are input and state (v5, v6) "
+                f"or input, h and c (v4), with or without sr. Wrap another model in a class with vad() and warmup()."
+            )
+        self._rate = {"sr": np.array(RATE, np.int64)} if "sr" in shapes else {}
+        self._names = [name for name in shapes if name not in ("input", "sr")]
+        # Only the batch is free in the memory's shape, and it is one.
+        memory = [
+            np.zeros([size if isinstance(size, int) else 1 for size in shapes[n]], np.float32) for n in self._names
+        ]
+        self._silence = VadState(np.zeros(CONTEXTS[frozenset(shapes)], np.float32), memory)
 
-    def __call__(self, window: np.ndarray[Any, Any], state: np.ndarray[Any, Any]) -> tuple[float, Any]:
-        probability, state = self._session.run(None, {"input": window, "state": state})
-        return float(probability[0, 0]), state
+    def __call__(self, hop: Floats, state: VadState | None = None) -> tuple[float, VadState]:
+        """Return the speech probability of HOP samples in [-1, 1], and the state for the next hop."""
+        context, memory = state or self._silence
+        window = np.concatenate([context, hop])
+        inputs = dict(zip(self._names, memory, strict=True))
+        probability, *memory = self._session.run(None, {"input": window[None], **inputs, **self._rate})
+        return float(probability.item()), VadState(window[hop.size :], memory)
 
     def vad(
         self, audio: tuple[int, NDArray[Any]], options: SileroVadOptions | None = None
@@ -92,7 +135,7 @@ class SileroVad:
         return sum(end - start for start, end in chunks), found
 
     def warmup(self) -> None:
-        self(np.zeros((1, CONTEXT + HOP), np.float32), np.zeros((2, 1, 128), np.float32))
+        self(np.zeros(HOP, np.float32))
 
 
 def _speech_chunks(
@@ -134,23 +177,31 @@ def get_silero_model() -> SileroVad:
     return SileroVad(str(weights.path("silero-vad")))
 
 
-class SpeechProbability:
-    """Speech probability of one stream of mono int16 samples at ``rate``, each 32 ms.
+class DecimatedHops:
+    """Cuts a stream into hops of 32 ms, each beside itself at 16 kHz. For rates that 16 kHz divides."""
 
-    ``push`` yields (hop, probability): the hop is the caller's own samples, unresampled, at ``rate``.
-    """
-
-    def __init__(self, model: SileroVad, rate: int) -> None:
-        self.rate = rate
-        self._model = model
-        self._resampler = Resampler(rate, RATE)
-        self._at_16k = Chunker()
+    def __init__(self, rate: int) -> None:
+        self._factor = rate // RATE
         self._heard = Chunker()
-        self._hops = 0
-        self._window = np.zeros((1, CONTEXT + HOP), np.float32)
-        self._state = np.zeros((2, 1, 128), np.float32)
+        self._decimator = Decimator(self._factor)
 
-    def push(self, samples: Samples) -> Iterator[tuple[Samples, float]]:
+    def push(self, samples: Samples) -> Iterator[tuple[Samples, Floats]]:
+        self._heard.push(samples)
+        while (heard := self._heard.take(HOP * self._factor)) is not None:
+            yield heard, self._decimator.push(heard) if self._factor > 1 else audio_to_float32(heard)
+
+
+class ResampledHops:
+    """The same for any other rate; hops differ by one sample where the rates do not divide."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self._heard = Chunker()
+        self._at_16k = Chunker()
+        self._resampler = Resampler(rate, RATE)
+        self._hops = 0
+
+    def push(self, samples: Samples) -> Iterator[tuple[Samples, Floats]]:
         self._heard.push(samples)
         self._at_16k.push(self._resampler.push(samples))
         while (hop := self._at_16k.take(HOP)) is not None:
@@ -158,17 +209,41 @@ class SpeechProbability:
             if heard is None:  # the resampler never runs ahead of its input
                 return
             self._hops += 1
-            yield heard, self._probability(hop)
+            yield heard, audio_to_float32(hop)
 
     def _hop_samples(self) -> int:
-        """Samples of the next hop at ``rate``; they differ by one where the rates do not divide."""
         step = HOP * self.rate
         return (self._hops + 1) * step // RATE - self._hops * step // RATE
 
-    def _probability(self, hop: Samples) -> float:
-        self._window[0, :CONTEXT] = self._window[0, -CONTEXT:]
-        self._window[0, CONTEXT:] = hop.astype(np.float32) / np.float32(32768)
-        probability, self._state = self._model(self._window, self._state)
+
+class SpeechProbability:
+    """Speech probability of one stream of mono int16 samples at ``rate``, each 32 ms.
+
+    ``push`` yields (hop, probability): the hop is the caller's own samples, unresampled, at ``rate``. The model is not
+    asked about hops that are no louder than the room: their probability is 0.
+    """
+
+    def __init__(self, model: SileroVad, rate: int) -> None:
+        self.rate = rate
+        self._model = model
+        self._hops = ResampledHops(rate) if rate % RATE else DecimatedHops(rate)
+        self._floor = NoiseFloor()
+        self._unheard: deque[Floats] = deque(maxlen=CATCH_UP)
+        self._state: VadState | None = None
+
+    def push(self, samples: Samples) -> Iterator[tuple[Samples, float]]:
+        for heard, hop in self._hops.push(samples):
+            yield heard, self._probability(hop)
+
+    def _probability(self, hop: Floats) -> float:
+        level = float(np.sqrt(np.dot(hop, hop) / hop.size))
+        if self._floor.covers(level):
+            self._unheard.append(hop)
+            return 0.0
+        while self._unheard:  # the model judges a hop by what came just before it
+            _, self._state = self._model(self._unheard.popleft(), self._state)
+        probability, self._state = self._model(hop, self._state)
+        self._floor.learn(level, probability)
         return probability
 
 
@@ -194,11 +269,19 @@ class ModelSpeech:
         return hops
 
     def _judge(self, chunk: Samples) -> list[tuple[Samples, float]]:
-        seconds, found = self._model.vad((self.rate, chunk[None, :]), self._options)
+        seconds, found = self._model.vad((self.rate, chunk), self._options)
         speech = np.zeros(chunk.size, bool)
-        for part in found or [AudioChunk(start=0, end=int(seconds * self.rate))]:
-            speech[part["start"] : part["end"]] = True
+        for start, end in self._positions(seconds, found):
+            speech[round(start) : round(end)] = True
         size = HOP * self.rate // RATE
         return [
             (chunk[at : at + size], float(speech[at : at + size].mean() >= 0.5)) for at in range(0, chunk.size, size)
         ]
+
+    def _positions(self, seconds: float, found: list[AudioChunk]) -> list[tuple[float, float]]:
+        """Where speech is, in samples of the chunk. Models that work at 16 kHz count theirs at 16 kHz."""
+        samples = min(seconds * self.rate, float(self._chunk))
+        total = sum(part["end"] - part["start"] for part in found)
+        if not total:
+            return [(0.0, samples)]
+        return [(part["start"] * samples / total, part["end"] * samples / total) for part in found]
