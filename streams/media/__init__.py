@@ -8,19 +8,24 @@ from streams.media.audio_files import (
     audio_to_file,
 )
 from streams.media.context import Context, Warning, get_current_context
+from streams.media.determine_pause import AppState
 from streams.media.errors import WebRTCError
 from streams.media.handlers import AsyncStreamHandler, Handler, StreamHandler, StreamHandlerBase, wait_for_item
+from streams.media.interruptions import InterruptionOptions
 from streams.media.messages import create_message
 from streams.media.outputs import AdditionalOutputs, CloseStream, WebRTCData
 from streams.media.pauses import AlgoOptions
 from streams.media.reply_on_pause import ReplyOnPause
 from streams.media.replying import AudioGenerator
-from streams.media.vad import AudioChunk, PauseDetectionModel, SileroVadOptions, get_silero_model
+from streams.media.smart_turn import EndOfUtteranceModel, SmartTurn
+from streams.media.timing import ReplyTiming, get_reply_timing
+from streams.media.vad import AudioChunk, PauseDetectionModel, SileroVad, SileroVadOptions, get_silero_model
 from streams.media.video import AsyncAudioVideoStreamHandler, AudioVideoStreamHandler, VideoStreamHandler
 
 __all__ = [
     "AdditionalOutputs",
     "AlgoOptions",
+    "AppState",
     "AsyncAudioVideoStreamHandler",
     "AsyncStreamHandler",
     "AudioChunk",
@@ -28,10 +33,15 @@ __all__ = [
     "AudioVideoStreamHandler",
     "CloseStream",
     "Context",
+    "EndOfUtteranceModel",
     "Handler",
+    "InterruptionOptions",
     "PauseDetectionModel",
     "ReplyOnPause",
+    "ReplyTiming",
+    "SileroVad",
     "SileroVadOptions",
+    "SmartTurn",
     "StreamHandler",
     "StreamHandlerBase",
     "VideoStreamHandler",
@@ -46,6 +56,7 @@ __all__ = [
     "audio_to_int16",
     "create_message",
     "get_current_context",
+    "get_reply_timing",
     "get_silero_model",
     "wait_for_item",
 ]

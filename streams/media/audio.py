@@ -16,11 +16,14 @@ Audio = tuple[int, NDArray[np.int16]]
 FRAME_SECONDS = 0.02
 
 
-def audio_to_int16(audio: NDArray[np.generic]) -> NDArray[np.int16]:
-    """Convert float audio in [-1, 1] to int16; louder samples are clipped. int16 passes unchanged.
+def audio_to_int16(audio: NDArray[np.generic] | tuple[int, NDArray[np.generic]]) -> NDArray[np.int16]:
+    """Convert float audio in [-1, 1] to int16; louder samples are clipped. int16 passes unchanged; a rate
+    beside it is ignored.
 
     Raises TypeError for any dtype but int16, float32 and float64.
     """
+    if isinstance(audio, tuple):
+        audio = audio[1]
     if audio.dtype == np.int16:
         return audio.astype(np.int16, copy=False)
     if audio.dtype in (np.float32, np.float64):
@@ -29,11 +32,13 @@ def audio_to_int16(audio: NDArray[np.generic]) -> NDArray[np.int16]:
     raise TypeError(f"Unsupported audio data type: {audio.dtype}. Use int16, or float32 between -1 and 1.")
 
 
-def audio_to_float32(audio: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Convert int16 audio to float32 in [-1, 1). float32 and float64 pass as float32.
+def audio_to_float32(audio: NDArray[np.generic] | tuple[int, NDArray[np.generic]]) -> NDArray[np.float32]:
+    """Convert int16 audio to float32 in [-1, 1). float32 and float64 pass as float32; a rate beside it is ignored.
 
     Raises TypeError for any dtype but int16, float32 and float64.
     """
+    if isinstance(audio, tuple):
+        audio = audio[1]
     if audio.dtype == np.int16:
         return audio.astype(np.float32) / np.float32(32768)
     if audio.dtype in (np.float32, np.float64):

@@ -27,7 +27,12 @@ class InterruptionOptions:
 
     def means_it(self, text: str) -> bool:
         """Tell whether these words are an interruption."""
-        spoken = " ".join(re.findall(r"[\w'-]+", text.lower()))
-        for phrase in sorted(self.acknowledgements, key=len, reverse=True):
-            spoken = re.sub(rf"(?<![\w'-]){re.escape(phrase)}(?![\w'-])", " ", spoken)
+        spoken = _words(text)
+        for phrase in sorted(map(_words, self.acknowledgements), key=len, reverse=True):
+            spoken = re.sub(rf"(?<![\w']){re.escape(phrase)}(?![\w'])", " ", spoken)
         return len(spoken.split()) >= max(self.min_words, 1)
+
+
+def _words(text: str) -> str:
+    """In small letters, one space between: recognisers write "uh-huh" and "Uh huh."."""
+    return " ".join(re.findall(r"[\w']+", text.lower()))

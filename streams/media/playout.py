@@ -105,11 +105,14 @@ class Playout:
         """Take back the last ``seconds`` read: they were sent ahead, and the client has not played them."""
         wanted = round(seconds * self.rate)
         while wanted > 0 and self._recent:
-            frame = self._recent.pop()[-wanted:]
-            self._chunks.appendleft(frame)
-            self._buffered += frame.size
-            self.read_samples -= frame.size
-            wanted -= frame.size
+            frame = self._recent.pop()
+            if frame.size > wanted:
+                self._recent.append(frame[:-wanted])
+            back = frame[-wanted:]
+            self._chunks.appendleft(back)
+            self._buffered += back.size
+            self.read_samples -= back.size
+            wanted -= back.size
         if self._buffered:
             self._drained.clear()
 
@@ -170,10 +173,9 @@ class Playout:
             count -= parts[-1].size
             self._buffered -= parts[-1].size
             self.read_samples += parts[-1].size
-            self._recent.append(parts[-1])
-        if count:
-            parts.append(np.zeros(count, np.int16))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        taken = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self._recent.append(taken)
+        return np.pad(taken, (0, count)) if count else taken
 
     def _is_standing(self) -> bool:
         """Tell, once in STANDING_FRAMES, whether a small backlog never went away meanwhile: it is only delay."""

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Coroutine, Iterable
+import dataclasses
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from streams.media import weights
 from streams.media.audio import Audio, Samples
+from streams.media.determine_pause import (
+    AppState,
+    DeterminesPause,
+    PauseDetermined,
+    PauseQuestions,
+    options_for_interruptions,
+)
 from streams.media.functions import is_coroutine
 from streams.media.interruptions import InterruptionOptions
 from streams.media.messages import log
@@ -24,7 +32,6 @@ from streams.media.pauses import (
     SpeechStarted,
     SpeechSuspected,
 )
-from streams.media.replying import ReplyingHandler
 from streams.media.smart_turn import EndOfUtteranceModel, get_smart_turn
 from streams.media.threads import UserThread
 from streams.media.vad import (
@@ -44,7 +51,7 @@ _judging_utterances = UserThread("stream-end-of-utterance")
 _recognising = UserThread("stream-interruption")
 
 
-class ReplyOnPause(ReplyingHandler):
+class ReplyOnPause(DeterminesPause):
     """Collects what the user says and calls ``fn(audio)`` with the whole utterance when they pause.
 
     fn: a generator function, an async generator function, or a function that returns one item. It receives
@@ -52,18 +59,23 @@ class ReplyOnPause(ReplyingHandler):
         yields (sample_rate, array), AdditionalOutputs or CloseStream. Sync functions run in a thread of their own.
     startup_fn: the same without the audio, played when the session starts.
     algo_options, model_options: when speech counts as an utterance, and when it has ended.
-    model: another voice activity model than Silero; it is asked once per ``audio_chunk_duration``, with model_options.
+    model: another voice activity model; it is asked once per ``audio_chunk_duration``, with model_options. A SileroVad
+        of another file is listened to as a stream, like the one that is used without it.
     can_interrupt: whether speaking over a reply ends it. If not, the user is not listened to until it has been played.
     needs_args: fn receives a WebRTCData, with the audio and typed text, in place of the audio.
     interruption: what it takes to end a reply by speaking over it.
     recogniser: ``recogniser(audio) -> str``, sync or async; finds the words of an interruption.
     end_of_utterance: another model than Smart Turn to tell whether an utterance is complete.
+
+    A subclass that overrides ``determine_pause`` says itself when the speaker has finished (see DeterminesPause).
     """
 
     live_edge: ClassVar[bool] = False
 
     _judging: UserThread | None = None
     """Where a model of somebody else's runs; it may take longer than a frame."""
+    _subclass: PauseQuestions | None = None
+    """Says when the speaker has finished, where a subclass overrides ``determine_pause``."""
 
     def __init__(
         self,
@@ -86,16 +98,32 @@ class ReplyOnPause(ReplyingHandler):
         self.fn = fn
         self.startup_fn = startup_fn
         self.algo_options = algo_options or AlgoOptions()
-        self.model_options = model_options or SileroVadOptions()
+        is_silero = model is None or isinstance(model, SileroVad)
+        self.model_options = SileroVadOptions() if model_options is None and is_silero else model_options
         self.model = model
         self.can_interrupt = can_interrupt
         self.needs_args = needs_args
         self.interruption = interruption or InterruptionOptions()
         self.recogniser = recogniser
         self.end_of_utterance = end_of_utterance
+        self.state = AppState()
 
     def copy(self) -> Self:
-        return copy.copy(self)
+        fresh = copy.copy(self)
+        fresh.algo_options = copy.copy(self.algo_options)  # subclasses assign to it
+        return fresh
+
+    def with_turn_taking(self, values: Mapping[str, Any]) -> Self:
+        """Return a copy with other values of ``can_interrupt``, ``threshold`` and the fields of both kinds of options.
+
+        Names that the handler has no use for are ignored.
+        """
+        other = self.copy()
+        other.algo_options = _replaced(other.algo_options, values)
+        other.interruption = _replaced(other.interruption, values)
+        other.model_options = _replaced(other.model_options, {k: values[k] for k in values if k == "threshold"})
+        other.can_interrupt = values.get("can_interrupt", other.can_interrupt)
+        return other
 
     def warm_up(self) -> None:
         """Load the models. Raises weights.WeightsMissing."""
@@ -104,7 +132,7 @@ class ReplyOnPause(ReplyingHandler):
 
     def _completeness_model(self) -> EndOfUtteranceModel | None:
         """What tells whether an utterance is complete; None where silence alone decides. Raises WeightsMissing."""
-        if not self.algo_options.wants_semantic:
+        if self.determines_pauses or not self.algo_options.wants_semantic:
             return None
         try:
             return self.end_of_utterance or get_smart_turn()
@@ -115,19 +143,26 @@ class ReplyOnPause(ReplyingHandler):
 
     async def begin(self) -> None:
         rate, options = self.input_sample_rate, self.algo_options
+        if self.determines_pauses:
+            options = options_for_interruptions(options)
         self._words: asyncio.Task[None] | None = None
         self._questions: set[asyncio.Task[None]] = set()
         self._doubted = False
-        self._judge = self._completeness_model()
+        # Off the loop: the first session of a stream may be the first that wants the model.
+        self._judge = await _judging_utterances.run(self._completeness_model)
         patience = Patience(options.shortest_wait, options.longest_wait) if self._judge is not None else None
         if self.model is None or isinstance(self.model, SileroVad):
             silero = self.model or get_silero_model()
             self._speech: SpeechProbability | ModelSpeech = SpeechProbability(silero, rate)
             self._detector = PauseDetector(rate, options, self.model_options.threshold, patience)
+            self.model = silero  # for a subclass's determine_pause
         else:
             self._speech = ModelSpeech(self.model, self.model_options, rate, options.audio_chunk_duration)
             self._detector = PauseDetector(rate, options)
             self._judging = UserThread("stream-vad")
+        if self.determines_pauses:
+            self._judging = self._judging or UserThread("stream-vad")
+            self._subclass = PauseQuestions(self, self._detector, self._judging, self._determined)
         self._heard_at = self.port.loop.time()
         if self.startup_fn is not None:
             self.start_reply(self.startup_fn)
@@ -135,10 +170,12 @@ class ReplyOnPause(ReplyingHandler):
     async def handle(self, frame: Audio) -> None:
         self._heard_at = self.port.loop.time()
         if self.replying and not self.can_interrupt:
-            self._detector.reset()
+            self._forget()
             return
         for hop, probability in await self._judged(frame[1][0]):
             self._on_events(self._detector.push(hop, probability))
+        if self._subclass is not None:
+            self._subclass.push(frame)
         if self._doubted and self._words is None and self._detector.spoken >= self.interruption.min_speech:
             self._interrupt()
 
@@ -152,6 +189,8 @@ class ReplyOnPause(ReplyingHandler):
         return self._detector.clock + self.port.loop.time() - self._heard_at
 
     async def end(self) -> None:
+        if self._subclass is not None:
+            self._subclass.stop()
         for task in [*self._questions, *([self._words] if self._words else [])]:
             task.cancel()
         await super().end()
@@ -159,14 +198,26 @@ class ReplyOnPause(ReplyingHandler):
             self._judging.stop()
 
     def reset(self) -> None:
-        """Forget what the user has said so far and listen anew."""
-        self._detector.reset()
+        """Forget what the user has said so far and listen anew.
+
+        A handler that determines pauses itself is also reset when a reply has been played and nobody speaks.
+        """
+        self._forget()
         self._resume()
+
+    def replied(self) -> None:
+        if self._subclass is not None and not (self._detector.talking or self._detector.speaking):
+            self.reset()
+
+    def _forget(self) -> None:
+        self._detector.reset()
+        if self._subclass is not None:
+            self._subclass.forget()
 
     def trigger_response(self, text: str = "") -> None:
         """Reply now, to ``text`` or to what has been said so far, as if the user had paused."""
-        captured = self._detector.captured()
-        self._detector.reset()
+        captured = self._detector.captured() if self._subclass is None else self.state.heard()
+        self._forget()
         self._reply_to((self.input_sample_rate, captured[None, :]), text)
 
     # -- what is heard ------------------------------------------------------------------------------------------
@@ -190,7 +241,7 @@ class ReplyOnPause(ReplyingHandler):
             case SpeechPaused() if self._words is not None:
                 self._words.cancel()
                 self._words = self._in_background(self._recognise_all(event))
-            case SpeechPaused() if self._doubted:
+            case SpeechPaused() if self._doubted and self.replying:
                 self._resume()
             case SpeechPaused():
                 self._paused(event)
@@ -235,15 +286,22 @@ class ReplyOnPause(ReplyingHandler):
             self._interrupt()
 
     def _interrupt(self) -> None:
-        self._doubted = False
-        self._words = None
+        self._settle()
         self.cancel_reply()
+
+    def _settle(self) -> None:
+        """It is decided what the speech over a reply was."""
+        words, self._words = self._words, None
+        self._doubted = False
+        if words is not None and words is not asyncio.current_task():
+            words.cancel()
 
     def _resume(self) -> None:
         if self._doubted and self.replying:
             self.port.send_message(log("response_resumed"))
-        self._doubted = False
-        self._words = None
+        if self._doubted and self._subclass is not None:
+            self._subclass.forget()
+        self._settle()
         self.port.release()
 
     async def _recognise(self) -> None:
@@ -264,15 +322,26 @@ class ReplyOnPause(ReplyingHandler):
     async def _has_words(self, samples: Samples) -> bool:
         assert self.recogniser is not None
         audio = (self.input_sample_rate, samples[None, :])
-        if is_coroutine(self.recogniser):
-            text = await self.recogniser(audio)
-        else:
-            text = await _recognising.run(self.recogniser, audio)
-        return self.interruption.means_it(text)
+        try:
+            if is_coroutine(self.recogniser):
+                text = await self.recogniser(audio)
+            else:
+                text = await _recognising.run(self.recogniser, audio)
+            return self.interruption.means_it(text)
+        except Exception as error:  # noqa: BLE001 - the user's; a reply that nobody can end would be held for ever
+            self.port.report(error)
+            return True
 
     # -- answering ----------------------------------------------------------------------------------------------
 
+    def _determined(self, pause: PauseDetermined) -> None:
+        if not self._detector.speaking:
+            self._detector.reset()  # who goes on now, interrupts
+        self._on_event(pause)
+
     def _paused(self, paused: SpeechPaused) -> None:
+        if self._subclass is not None and not isinstance(paused, PauseDetermined):
+            return
         self.port.send_message(log("pause_detected"))
         self._reply_to(
             (self.input_sample_rate, paused.audio[None, :]),
@@ -283,6 +352,14 @@ class ReplyOnPause(ReplyingHandler):
         )
 
     def _reply_to(self, audio: Audio, text: str = "", **times: Any) -> None:
-        self._doubted = False
+        self._settle()
         self.cancel_reply()
         self.start_reply(self.fn, WebRTCData(self.port.id, text, audio) if self.needs_args else audio, **times)
+
+
+def _replaced(options: Any, values: Mapping[str, Any]) -> Any:
+    """Options of another model may be no dataclass, and are then left alone."""
+    if not dataclasses.is_dataclass(options) or isinstance(options, type):
+        return options
+    known = {field.name for field in dataclasses.fields(options)}
+    return dataclasses.replace(options, **{name: value for name, value in values.items() if name in known})

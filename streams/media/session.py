@@ -123,6 +123,7 @@ class Session:
         self._timers: list[asyncio.TimerHandle] = []
         self._closing: asyncio.Task[None] | None = None
         self._last_error = float("-inf")
+        self._begun = asyncio.Event()
         handler.mode = self.config.mode
         handler.bind(self, MappingProxyType(dict(context.options)), inputs)
 
@@ -213,6 +214,7 @@ class Session:
             self.report(error)
             self.close(Reason.HANDLER_FAILED)
             return
+        self._begun.set()
         if self.audio is not None:
             self.run(self.audio.pump_input())
             if self.handler.emits:
@@ -243,10 +245,14 @@ class Session:
     def trigger_response(self, text: str = "") -> None:
         """Let the handler answer now, to ``text`` or to what was said so far."""
         if self.state is State.LIVE:
-            try:
-                self._context.run(self.handler.trigger_response, text)
-            except Exception as error:  # noqa: BLE001 - user code: contained
-                self.report(error)
+            self.run(self._trigger(text))
+
+    async def _trigger(self, text: str) -> None:
+        await self._begun.wait()
+        try:
+            self.handler.trigger_response(text)
+        except Exception as error:  # noqa: BLE001 - user code: contained
+            self.report(error)
 
     # -- output (the handler's Port) ----------------------------------------------------------------------------
 

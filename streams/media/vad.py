@@ -57,6 +57,8 @@ class AudioChunk(TypedDict):
     end: int
 
 
+DITHER = (6e-5 * np.random.default_rng(1).standard_normal(HOP)).astype(np.float32)
+"""Two units of int16: after digital silence, which no room has, the model takes a slamming door for speech."""
 CATCH_UP = 8
 """Hops of the quiet room that the model hears after all, when something follows."""
 
@@ -241,8 +243,8 @@ class SpeechProbability:
             self._unheard.append(hop)
             return 0.0
         while self._unheard:  # the model judges a hop by what came just before it
-            _, self._state = self._model(self._unheard.popleft(), self._state)
-        probability, self._state = self._model(hop, self._state)
+            _, self._state = self._model(self._unheard.popleft() + DITHER, self._state)
+        probability, self._state = self._model(hop + DITHER, self._state)
         self._floor.learn(level, probability)
         return probability
 

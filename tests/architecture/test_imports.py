@@ -16,7 +16,13 @@ PACKAGES = ("rtcproject", "streams", "telephony", "turn")
 PARTS = {
     "media": ["streams.media", "streams.media.*"],
     "live": ["streams.live", "streams.live.*"],
-    "definitions": ["streams.models", "streams.registry", "streams.migrations", "streams.migrations.*"],
+    "definitions": [
+        "streams.models",
+        "streams.registry",
+        "streams.turn_taking",
+        "streams.migrations",
+        "streams.migrations.*",
+    ],
     "handlers": ["*.stream_handlers", "streams.pictures"],
     "services": ["streams.services", "streams.porting", "streams.signals"],
     "schemas": ["streams.schemas"],

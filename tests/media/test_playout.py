@@ -294,3 +294,141 @@ def test_a_reply_generated_just_ahead_of_its_playing_loses_nothing(playout: Play
     playout.flush()
     frames = [frame for frame in heard if frame is not None] + read_all(playout)
     assert joined(frames).tolist() == reply[:written].tolist()
+
+
+# -- holding, taking back, marking
+
+
+def test_what_was_sent_ahead_is_taken_back_and_played_again(playout: Playout) -> None:
+    playout.write(numbered(20 * FRAME))
+    for _ in range(10):
+        playout.read()
+    playout.hold()
+    playout.rewind(5 * FRAME_SECONDS)
+    assert playout.buffered == pytest.approx(15 * FRAME_SECONDS)
+    assert playout.read_samples == 5 * FRAME
+    playout.release()
+    assert joined(read_all(playout)).tolist() == numbered(20 * FRAME)[5 * FRAME :].tolist()
+
+
+@pytest.mark.parametrize("size", [1, 100, 479, 481, 1000, 48000])
+@pytest.mark.parametrize("back", [0.0001, 0.01, 0.02, 0.033, 0.2])
+def test_any_length_is_taken_back_exactly_whatever_the_chunks(playout: Playout, size: int, back: float) -> None:
+    samples = numbered(20 * FRAME)
+    for start in range(0, samples.size, size):
+        playout.write(samples[start : start + size])
+    playout.flush()
+    heard = [frame for _ in range(15) if (frame := playout.read()) is not None]
+    count = round(back * RATE)
+    playout.rewind(back)
+    assert joined(read_all(playout))[: 5 * FRAME + count].tolist() == samples[15 * FRAME - count :].tolist()
+    assert joined(heard).tolist() == samples[: 15 * FRAME].tolist()
+
+
+def test_taking_back_in_several_steps(playout: Playout) -> None:
+    playout.write(numbered(20 * FRAME))
+    for _ in range(10):
+        playout.read()
+    for _ in range(3):
+        playout.rewind(1.5 * FRAME_SECONDS)
+    assert (
+        joined(read_all(playout))[: 14 * FRAME].tolist()
+        == numbered(20 * FRAME)[round(5.5 * FRAME) :][: 14 * FRAME].tolist()
+    )
+
+
+def test_no_more_is_taken_back_than_was_played(playout: Playout) -> None:
+    playout.write(numbered(10 * FRAME))
+    for _ in range(3):
+        playout.read()
+    playout.rewind(60)
+    assert playout.read_samples == 0
+    assert joined(read_all(playout)).tolist() == numbered(10 * FRAME).tolist()
+
+
+def test_what_was_cleared_is_not_taken_back(playout: Playout) -> None:
+    playout.write(numbered(10 * FRAME))
+    playout.read()
+    playout.clear()
+    playout.rewind(1)
+    assert playout.read() is None
+    playout.write(numbered(FRAME, first=7))
+    assert joined(read_all(playout)).tolist() == numbered(FRAME, first=7).tolist()
+
+
+def test_silence_that_filled_a_last_frame_is_not_taken_back(playout: Playout) -> None:
+    playout.write(numbered(100))
+    playout.flush()
+    playout.read()
+    playout.rewind(FRAME_SECONDS)
+    assert playout.buffered == pytest.approx(100 / RATE)
+    assert (frame := playout.read()) is not None and frame.tolist() == numbered(100).tolist() + [0] * (FRAME - 100)
+
+
+async def test_a_reply_that_was_taken_back_is_not_drained(playout: Playout) -> None:
+    playout.write(numbered(2 * FRAME))
+    playout.flush()
+    read_all(playout)
+    await playout.drained()
+    playout.hold()
+    playout.rewind(FRAME_SECONDS)
+    waiting = asyncio.create_task(playout.drained())
+    await settled()
+    assert not waiting.done()
+    playout.release()
+    read_all(playout)
+    await settled()
+    assert waiting.done()
+
+
+def test_what_has_been_written_and_read_is_counted(playout: Playout) -> None:
+    playout.write(numbered(10 * FRAME))
+    for _ in range(4):
+        playout.read()
+    assert (playout.written_samples, playout.read_samples) == (10 * FRAME, 4 * FRAME)
+    playout.rewind(FRAME_SECONDS)
+    assert playout.read_samples == 3 * FRAME
+    playout.clear()
+    assert playout.written_samples == playout.read_samples == 3 * FRAME, "what is dropped is not counted"
+    playout.write(numbered(100))
+    playout.flush()
+    playout.read()
+    assert playout.written_samples == playout.read_samples == 3 * FRAME + 100, "and neither is what fills a frame"
+
+
+def test_a_mark_is_reached_with_the_first_sample_after_it(playout: Playout) -> None:
+    reached: list[str] = []
+    playout.mark(lambda: reached.append("first"))
+    playout.write(numbered(2 * FRAME + 10))
+    playout.mark(lambda: reached.append("second"))
+    playout.read()
+    assert reached == ["first"]
+    playout.read()
+    assert reached == ["first"]
+    playout.write(numbered(FRAME))
+    playout.read()
+    assert reached == ["first", "second"]
+    read_all(playout)
+    assert reached == ["first", "second"]
+
+
+def test_a_mark_before_what_is_dropped_is_never_reached(playout: Playout) -> None:
+    reached: list[str] = []
+    playout.write(numbered(2 * FRAME))
+    playout.mark(lambda: reached.append("dropped"))
+    playout.write(numbered(FRAME))
+    playout.read()
+    playout.clear()
+    playout.write(numbered(5 * FRAME))
+    read_all(playout)
+    assert reached == []
+
+
+def test_a_mark_is_reached_once_though_it_is_played_twice(playout: Playout) -> None:
+    reached: list[str] = []
+    playout.mark(lambda: reached.append("first"))
+    playout.write(numbered(3 * FRAME))
+    playout.read()
+    playout.rewind(FRAME_SECONDS)
+    read_all(playout)
+    assert reached == ["first"]

@@ -562,3 +562,16 @@ async def test_ten_conversations_at_once_do_not_mix() -> None:
     assert [talk.outputs for talk in talks] == [[(pytest.approx(loudness * 1.25, rel=0.01),)] for loudness in levels]
     for talk in talks:
         await talk.client.session.close(Reason.CLIENT_CLOSED)
+
+
+async def test_a_trigger_that_comes_before_the_handler_has_begun_is_answered() -> None:
+    """A client may send it right after "start"."""
+    talk = Conversation()
+    talk.client.session.connecting()
+    talk.client.session.connected()
+    talk.client.session.trigger_response()
+    await talk.client.connect_later()
+    await talk.listen(0.5)
+    assert talk.client.errors == []
+    assert len(talk.utterances) == 1
+    await talk.client.session.close(Reason.CLIENT_CLOSED)

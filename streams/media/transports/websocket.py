@@ -203,12 +203,10 @@ class WebSocketTransport:
             self._messages.put_nowait('{"event":"clear"}')
 
     def hold(self) -> float:
-        """A client that named no encoding may not know "clear": it would hear the same twice."""
-        if not self.wire.negotiated:
-            return 0.0
+        """What is dropped can come again only for a client that named an encoding: others may not know "clear"."""
         ahead = self.ahead()
         self.clear()
-        return ahead
+        return ahead if self.wire.negotiated else 0.0
 
     def ahead(self) -> float:
         return max(self._played_until - self._session.loop.time(), 0.0) if self._session is not None else 0.0

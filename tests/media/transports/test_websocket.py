@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from streams.media.messages import message
 from streams.media.outputs import CloseStream, Emitted
 from streams.media.reply_on_pause import ReplyOnPause
 from streams.media.session import Reason, Session, SessionConfig, State
+from streams.media.timing import ReplyTiming, get_reply_timing
 from streams.media.transports.websocket import (
     FLOOD_SECONDS,
     Media,
@@ -328,7 +331,7 @@ def long_reply() -> ReplyOnPause:
 
 
 async def test_speaking_over_a_reply_clears_the_clients_buffer(loud_is_speech: None, long_reply: ReplyOnPause) -> None:
-    line = await Line(long_reply).open()
+    line = await Line(long_reply, Start("caller", "mulaw", 8000, True)).open()
     await line.speak(np.concatenate([voice(1.0, 16000), silence(2.0, 16000)]), 16000)
     assert line.heard().size > 8000
     await line.speak(np.concatenate([voice(0.6, 16000)]), 16000)
@@ -388,6 +391,95 @@ async def test_a_triggered_reply_is_heard_at_once(loud_is_speech: None, text: st
     await asyncio.sleep(0.2)
     assert line.audio()[0][0] == pytest.approx(asked, abs=0.05)
     assert said[0] / 16000 == pytest.approx(0.5, abs=0.05)
+
+
+def played(line: Line, rate: int) -> tuple[Samples, float]:
+    """What a client that obeys "clear" hears, and the longest gap in it."""
+    parts: list[tuple[float, Samples]] = []
+    for moment, data in line.sent:
+        if isinstance(data, str) and '"clear"' in data:
+            parts = [(begun, samples[: max(round((moment - begun) * rate), 0)]) for begun, samples in parts]
+        elif isinstance(data, bytes):
+            end = max((begun + samples.size / rate for begun, samples in parts), default=0.0)
+            parts.append((max(end, moment), np.frombuffer(data, "<i2").astype(np.int16)))
+    sound = [(begun, samples) for begun, samples in parts if samples.size]
+    gaps = [later[0] - (earlier[0] + earlier[1].size / rate) for earlier, later in pairwise(sound)]
+    return np.concatenate([np.zeros(0, np.int16), *(samples for _, samples in sound)]), max(gaps, default=0.0)
+
+
+PCM = Start("caller", "pcm16", 16000, True)
+
+
+@pytest.mark.parametrize("written", [0.005, 0.02, 0.033, 6.0])
+@pytest.mark.parametrize("cough", [0.13, 0.16])
+async def test_a_cough_silences_a_client_at_once_and_it_goes_on_where_it_stopped(
+    loud_is_speech: None, cough: float, written: float
+) -> None:
+    """What it had been sent ahead is void at the hold, and is sent again: nothing is lost, nothing heard twice."""
+    reply = voice(6.0, 16000, pitch=0.3)
+
+    def answer(audio: Audio) -> Iterator[Emitted]:
+        for at in range(0, reply.size, round(16000 * written)):
+            yield 16000, reply[None, at : at + round(16000 * written)]
+
+    line = await Line(ReplyOnPause(answer, input_sample_rate=16000, output_sample_rate=16000), PCM).open()
+    await line.speak(np.concatenate([voice(1.0, 16000), silence(2.0, 16000)]), 16000)
+    began = now()
+    await line.speak(np.concatenate([voice(cough, 16000), silence(8.0, 16000)]), 16000)
+    clears = [moment for moment, data in line.sent if isinstance(data, str) and '"clear"' in data]
+    assert [moment - began for moment in clears] == [pytest.approx(0.1, abs=0.05)]
+    heard, gap = played(line, 16000)
+    assert heard.tolist() == reply.tolist()
+    assert 0.1 < gap < 0.8
+    assert not [told for told in line.messages() if told.get("data") == "response_resumed"], "it was no speech at all"
+
+
+async def test_two_coughs_one_after_the_other(loud_is_speech: None) -> None:
+    reply = voice(6.0, 16000, pitch=0.3)
+    handler = ReplyOnPause(lambda audio: (16000, reply[None, :]), input_sample_rate=16000, output_sample_rate=16000)
+    line = await Line(handler, PCM).open()
+    await line.speak(np.concatenate([voice(1.0, 16000), silence(2.0, 16000)]), 16000)
+    for pause in (0.75, 8.0):
+        await line.speak(np.concatenate([voice(0.13, 16000), silence(pause, 16000)]), 16000)
+    assert played(line, 16000)[0].tolist() == reply.tolist()
+
+
+async def test_a_hold_at_the_very_end_of_a_reply(loud_is_speech: None) -> None:
+    """All has been sent and 0.1 s of it not been heard: the reply is not over."""
+    reply = voice(2.0, 16000, pitch=0.3)
+    handler = ReplyOnPause(lambda audio: (16000, reply[None, :]), input_sample_rate=16000, output_sample_rate=16000)
+    line = await Line(handler, PCM).open()
+    await line.speak(np.concatenate([voice(1.0, 16000), silence(0.6, 16000)]), 16000)
+    began = line.audio()[0][0]
+    await line.speak(silence(began + 1.8 - now(), 16000), 16000)
+    await line.speak(np.concatenate([voice(0.13, 16000), silence(2.0, 16000)]), 16000)
+    assert played(line, 16000)[0].tolist() == reply.tolist()
+    finished = next(moment for moment, data in line.sent if isinstance(data, str) and "response_finished" in data)
+    last, samples = line.audio()[-1]
+    assert finished >= last + samples.size / 16000 - 0.001
+
+
+async def test_what_was_heard_of_a_reply_does_not_count_what_was_sent_ahead(loud_is_speech: None) -> None:
+    timings: list[ReplyTiming] = []
+
+    def answer(audio: Audio) -> Emitted:
+        timings.append(get_reply_timing())
+        return 16000, voice(20.0, 16000)[None, :]
+
+    line = await Line(ReplyOnPause(answer, input_sample_rate=16000, output_sample_rate=16000), PCM).open()
+    await line.speak(np.concatenate([voice(1.0, 16000), silence(3.0, 16000), voice(1.0, 16000)]), 16000)
+    assert timings[0].interrupted
+    assert timings[0].heard_seconds == pytest.approx(played(line, 16000)[0].size / 16000, abs=0.001)
+
+
+async def test_fastrtcs_clients_hear_nothing_twice(loud_is_speech: None) -> None:
+    """They may not know "clear": what they have been sent is not sent again, and the rest waits."""
+    reply = voice(6.0, 8000, pitch=0.3)
+    handler = ReplyOnPause(lambda audio: (8000, reply[None, :]), input_sample_rate=16000, output_sample_rate=8000)
+    line = await Line(handler).open()
+    await line.speak(np.concatenate([voice(1.0, 16000), silence(2.0, 16000)]), 16000)
+    await line.speak(np.concatenate([voice(0.13, 16000), silence(8.0, 16000)]), 16000)
+    assert line.heard().tolist() == mulaw.decode(mulaw.encode(reply)).tolist()
 
 
 # -- messages
