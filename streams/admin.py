@@ -7,9 +7,14 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from streams.forms import StreamAdminForm, option_names, with_options
+from streams.forms import OPTIONS_PREFIX, TURN_TAKING_PREFIX, StreamAdminForm, handler_fields, with_handler_fields
 from streams.models import HOLDS_USE_STREAM, Stream
 from streams.registry import Access
+
+TURN_TAKING = (
+    "When the stream answers, and when it lets itself be interrupted. What is empty is as in the code, which is shown "
+    "in grey. Changes count for new sessions at once; sessions that are running keep what they began with."
+)
 
 
 @admin.register(Stream)
@@ -27,15 +32,19 @@ class StreamAdmin(admin.ModelAdmin):
         # Not the fieldsets' fields: the options in them are not the model's.
         kwargs["fields"] = self.form.Meta.fields
         form = super().get_form(request, obj, change, **kwargs)
-        return with_options(form, obj) if obj else form
+        return with_handler_fields(form, obj) if obj else form
 
     def get_fieldsets(self, request: HttpRequest, obj: Stream | None = None) -> Any:
         fieldsets: list[Any] = [
             (None, {"fields": ["title", "slug", "description", "handler", "enabled"]}),
             ("Access and limits", {"fields": ["access", "groups", "concurrency_limit", "time_limit"]}),
         ]
-        if self.has_change_permission(request, obj) and (options := option_names(obj)):
+        given = handler_fields(obj) if self.has_change_permission(request, obj) else {}
+        if options := given.get(OPTIONS_PREFIX):
             fieldsets.append(("Options of the handler", {"fields": options}))
+        if obj and (turn_taking := given.get(TURN_TAKING_PREFIX)):
+            classes = [] if obj.turn_taking else ["collapse"]
+            fieldsets.append(("Turn taking", {"fields": turn_taking, "description": TURN_TAKING, "classes": classes}))
         if obj:
             fieldsets.append(("History", {"fields": ["created_at", "updated_at"]}))
         return fieldsets

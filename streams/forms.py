@@ -4,19 +4,22 @@ from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.forms.utils import pretty_name
 
+from streams.media.reply_on_pause import ReplyOnPause
 from streams.models import Stream
 from streams.registry import Registration, registry
+from streams.turn_taking import TurnTakingForm
 
-OPTIONS_PREFIX = "option"  # an option called x is the form field option-x, so it cannot clash with a model field
+# An option called x is the form field option-x, so it cannot clash with a model field.
+OPTIONS_PREFIX = "option"
+TURN_TAKING_PREFIX = "turn"
 
 
 class StreamAdminForm(forms.ModelForm):
-    """A Stream with its handler's options as real fields, added by `with_options`."""
+    """A Stream with what its handler may be given as real fields, added by `with_handler_fields`."""
 
     handler = forms.ChoiceField(
         help_text="What answers in this stream. Another handler starts with its own options, shown here after saving."
     )
-    registration: Registration | None = None
 
     class Meta:
         model = Stream
@@ -44,38 +47,56 @@ class StreamAdminForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if self.instance.pk and cleaned.get("handler", self.instance.handler) != self.instance.handler:
-            self.instance.options = {}
-        elif self.registration and self.registration.options:
-            self._clean_options(self.registration, self.registration.options)
+            self.instance.options, self.instance.turn_taking = {}, {}
+        else:
+            self._clean_handler_fields()
         return cleaned
 
-    def _clean_options(self, registration: Registration, form_class: type[forms.BaseForm]) -> None:
-        options = form_class(self.data, self.files, prefix=OPTIONS_PREFIX)
-        for name, errors in options.errors.items():
-            field = None if name == NON_FIELD_ERRORS else f"{OPTIONS_PREFIX}-{name}"
-            if field not in self.errors:
-                self.add_error(field, errors)
-        if options.is_valid():
+    def _clean_handler_fields(self) -> None:
+        given = handler_forms(self.instance, self.data, self.files)
+        for prefix, form in given.items():
+            for name, errors in form.errors.items():
+                field = None if name == NON_FIELD_ERRORS else f"{prefix}-{name}"
+                if field not in self.errors:
+                    self.add_error(field, errors)
+        registration, options = self.instance.registration, given.get(OPTIONS_PREFIX)
+        if registration and options and options.is_valid():
             self.instance.options = registration.dump_options(options.cleaned_data)
+        turn_taking = given.get(TURN_TAKING_PREFIX)
+        if isinstance(turn_taking, TurnTakingForm) and turn_taking.is_valid():
+            self.instance.turn_taking = turn_taking.values()
 
 
-def option_names(stream: Stream | None) -> list[str]:
+def handler_forms(stream: Stream | None, data: Any = None, files: Any = None) -> dict[str, forms.BaseForm]:
+    """By their prefix, the forms with which an administrator tells the stream's handler how to behave."""
     registration = stream.registration if stream else None
-    fields = registration.options().fields if registration and registration.options else {}
-    return [f"{OPTIONS_PREFIX}-{name}" for name in fields]
+    if stream is None or registration is None:
+        return {}
+    given: dict[str, forms.BaseForm] = {}
+    if registration.options:
+        given[OPTIONS_PREFIX] = registration.options(data, files, prefix=OPTIONS_PREFIX)
+    if isinstance(registration.prototype, ReplyOnPause):
+        given[TURN_TAKING_PREFIX] = TurnTakingForm(registration.prototype, data, prefix=TURN_TAKING_PREFIX)
+    return given
 
 
-def with_options(form: type[forms.ModelForm], stream: Stream) -> type[forms.ModelForm]:
-    """The form with one field for each option of the stream's handler, showing the value it has now."""
-    registration = stream.registration
-    if registration is None or registration.options is None:
-        return form
-    values, fields = stream.options_for_handler(), registration.options().fields
-    for name, field in fields.items():
-        field.initial = values[name]
-        field.label = field.label or pretty_name(name)  # else Django makes one of the prefixed name
-    prefixed = {f"{OPTIONS_PREFIX}-{name}": field for name, field in fields.items()}
-    return type(form.__name__, (form,), {**prefixed, "registration": registration})
+def handler_fields(stream: Stream | None) -> dict[str, list[str]]:
+    """The names of their fields, by the prefix."""
+    given = handler_forms(stream)
+    return {prefix: [f"{prefix}-{name}" for name in form.fields] for prefix, form in given.items()}
+
+
+def with_handler_fields(form: type[forms.ModelForm], stream: Stream) -> type[forms.ModelForm]:
+    """The form with the fields of `handler_forms`, showing the values that the stream has now."""
+    turn_taking = stream.turn_taking if isinstance(stream.turn_taking, dict) else {}
+    values = {OPTIONS_PREFIX: stream.options_for_handler(), TURN_TAKING_PREFIX: turn_taking}
+    added: dict[str, forms.Field] = {}
+    for prefix, given in handler_forms(stream).items():
+        for name, field in given.fields.items():
+            field.initial = values[prefix].get(name)
+            field.label = field.label or pretty_name(name)  # else Django makes one of the prefixed name
+            added[f"{prefix}-{name}"] = field
+    return type(form.__name__, (form,), dict(added))
 
 
 def input_form(registration: Registration) -> forms.BaseForm | None:

@@ -59,6 +59,7 @@ class Stream(models.Model):
         help_text="Seconds a session may last. Empty: no limit.",
     )
     options = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder, editable=False)
+    turn_taking = models.JSONField(default=dict, blank=True, editable=False)  # what differs from the code
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -15,14 +16,18 @@ from streams.live.manager import LiveSession, manager
 from streams.live.outbox import Gap, Output
 from streams.media.context import Context
 from streams.media.errors import ConnectionClosed, OfferError, OfferTooLarge, StreamsError
+from streams.media.handlers import Handler
 from streams.media.reply_on_pause import ReplyOnPause
 from streams.media.session import Hooks, Reason, Session, SessionConfig, State
+from streams.media.timing import ReplyTiming
 from streams.media.transport import Transport
 from streams.media.transports.webrtc import WebRTCConfig, WebRTCTransport
 from streams.media.transports.websocket import Start, WebSocketTransport
 from streams.media.weights import WeightsMissing
 from streams.models import Stream, Visitor
 from streams.registry import Registration, registry
+from streams.signals import reply_finished
+from streams.turn_taking import usable
 from turn.services import ice_servers, server_ice_servers
 
 logger = logging.getLogger(__name__)
@@ -32,6 +37,8 @@ MAX_SDP = 64 * 1024
 OPENING_SECONDS = 3.0
 MAX_TEXT = 10_000
 """Characters of one typed text."""
+
+_telling: set[asyncio.Task[Any]] = set()
 
 
 class UnknownStream(StreamsError):
@@ -165,17 +172,33 @@ def _open_session(
     stream: Stream, registration: Registration, caller: Caller, webrtc_id: str, transport: Transport
 ) -> Session:
     """Take a slot and give it a session."""
+    context = Context(webrtc_id, stream.slug, transport.name, caller.user, stream.options_for_handler())
     session = Session(
-        registration.prototype.copy(),
+        _handler(stream, registration),
         transport,
-        Context(webrtc_id, stream.slug, transport.name, caller.user, stream.options_for_handler()),
+        context,
         config=SessionConfig(settings.STREAMS_CONNECT_TIMEOUT, stream.time_limit, settings.DEBUG, registration.mode),
-        hooks=Hooks(on_closed=manager.discard, on_outputs=manager.publish),
+        hooks=Hooks(on_closed=manager.discard, on_outputs=manager.publish, on_reply=partial(_tell_of_reply, context)),
         inputs=registration.initial_inputs(),
     )
     manager.add(session, stream.slug, caller.owner)
     session.connecting()
     return session
+
+
+def _handler(stream: Stream, registration: Registration) -> Handler:
+    """A fresh handler, which takes turns as the stream says."""
+    prototype = registration.prototype
+    if isinstance(prototype, ReplyOnPause) and stream.turn_taking:
+        return prototype.with_turn_taking(usable(stream.turn_taking, prototype))
+    return prototype.copy()
+
+
+def _tell_of_reply(context: Context, session: Session, timing: ReplyTiming) -> None:
+    about = {"stream": context.stream, "webrtc_id": context.webrtc_id, "user": context.user, "timing": timing}
+    telling = session.loop.create_task(reply_finished.asend_robust(Stream, **about))
+    _telling.add(telling)  # else nobody holds it; and the session may be closing, so it is none of its tasks
+    telling.add_done_callback(_telling.discard)
 
 
 async def add_candidate(stream: Stream, caller: Caller, webrtc_id: str, candidate: dict[str, object] | None) -> None:

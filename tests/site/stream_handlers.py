@@ -8,7 +8,14 @@ from typing import Any, Self
 import numpy as np
 from django import forms
 
-from streams.media import AdditionalOutputs, AsyncStreamHandler, ReplyOnPause, WebRTCData, wait_for_item
+from streams.media import (
+    AdditionalOutputs,
+    AsyncStreamHandler,
+    InterruptionOptions,
+    ReplyOnPause,
+    WebRTCData,
+    wait_for_item,
+)
 from streams.media.audio import Audio
 from streams.media.outputs import Picture
 from streams.registry import register
@@ -137,6 +144,7 @@ class Word(forms.Form):
 
 
 register("long-reply", ReplyOnPause(long_reply))
+register("steadfast", ReplyOnPause(long_reply, interruption=InterruptionOptions(min_speech=60)))
 register("raises", ReplyOnPause(raises))
 register("one-at-a-time", ReplyOnPause(answer), concurrency_limit=1)
 register("one-place", ReplyOnPause(answer), concurrency_limit=1)

@@ -7,11 +7,12 @@ from streams.media import weights
 
 @pytest.fixture(scope="session")
 def fetched_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the VAD's weights, downloaded for real."""
+    """A directory with all weights, downloaded for real."""
     directory, before = tmp_path_factory.mktemp("models"), weights.directory()
     weights.set_directory(directory)
     try:
-        weights.fetch("silero-vad")
+        for name in weights.WEIGHTS:
+            weights.fetch(name)
     finally:
         weights.set_directory(before)
     return directory

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
+from streams.media import AlgoOptions
 from streams.models import Stream
 from streams.registry import Registry
 
@@ -148,3 +149,71 @@ def test_the_list_shows_limits_and_leads_to_the_page(admin: Client) -> None:
     Stream.objects.create(slug="s", title="S", handler="greeter", concurrency_limit=3, time_limit=90)
     page = admin.get("/admin/streams/stream/").content.decode()
     assert "3 at once, 90 s" in page and 'href="/streams/s/"' in page
+
+
+# -- turn taking --------------------------------------------------------------------------------------------------
+
+
+def turn_taking_fieldset(response: Any) -> Any:
+    found = [fieldset for fieldset in response.context["adminform"] if fieldset.name == "Turn taking"]
+    return found[0] if found else None
+
+
+def test_turn_taking_is_for_handlers_that_take_turns(admin: Client, handlers: Registry) -> None:
+    handlers.register("flat", lambda picture: picture, modality="video")
+    for handler, shown in (("parrot", True), ("flat", False), ("gone", False)):
+        stream = Stream.objects.create(slug=handler, title="S", handler=handler)
+        assert (turn_taking_fieldset(admin.get(change_url(stream))) is not None) is shown
+    assert turn_taking_fieldset(admin.get(reverse("admin:streams_stream_add"))) is None
+
+
+def test_turn_taking_is_saved_shown_and_emptied_again(admin: Client) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="parrot")
+    page = admin.get(change_url(stream))
+    assert turn_taking_fieldset(page).is_collapsible
+    assert 'name="turn-longest_wait"' in page.content.decode()
+    assert f'placeholder="{AlgoOptions().longest_wait}"' in page.content.decode()
+
+    values = {"turn-longest_wait": "1.5", "turn-min_words": "2", "turn-can_interrupt": "False", "turn-threshold": ""}
+    assert admin.post(change_url(stream), form_data(**values)).status_code == 302
+    stream.refresh_from_db()
+    assert stream.turn_taking == {"longest_wait": 1.5, "min_words": 2, "can_interrupt": False}
+
+    page = admin.get(change_url(stream))
+    assert not turn_taking_fieldset(page).is_collapsible
+    assert 'name="turn-longest_wait" value="1.5"' in page.content.decode()
+    assert '<option value="False" selected>No</option>' in page.content.decode()
+
+    admin.post(change_url(stream), form_data(**dict.fromkeys(values, "")))
+    stream.refresh_from_db()
+    assert stream.turn_taking == {}
+
+
+def test_bad_turn_taking_is_refused_in_words_beside_good_options(admin: Client) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="greeter", turn_taking={"pre_roll": 0.5})
+    given = {"turn-shortest_wait": "2.5", "turn-threshold": "7", "turn-end_of_utterance": "dice"}
+    response = admin.post(change_url(stream), form_data(**GREETER, **given))
+    assert set(errors(response)) == set(given)
+    assert [len(messages) for messages in errors(response).values()] == [1, 1, 1]
+    page = response.content.decode()
+    assert "The shortest wait, 2.5 s, must not be longer than the longest wait, " in page
+    assert "Between 0.05 and 0.95." in page
+    assert not turn_taking_fieldset(response).is_collapsible
+    stream.refresh_from_db()
+    assert (stream.turn_taking, stream.options) == ({"pre_roll": 0.5}, {})
+
+
+def test_another_handler_starts_with_its_own_turn_taking(admin: Client) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="greeter", turn_taking={"pre_roll": 0.5})
+    admin.post(change_url(stream), form_data(**{**GREETER, "handler": "parrot", "turn-pre_roll": "0.5"}))
+    stream.refresh_from_db()
+    assert (stream.handler, stream.turn_taking) == ("parrot", {})
+
+
+@pytest.mark.parametrize("stored", [["nonsense"], {"pre_roll": "much", "unknown": 1}])
+def test_bad_turn_taking_that_is_stored_can_be_mended(admin: Client, stored: Any) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="parrot", turn_taking=stored)
+    assert admin.get(change_url(stream)).status_code == 200
+    admin.post(change_url(stream), form_data(**{"turn-pre_roll": "0.4"}))
+    stream.refresh_from_db()
+    assert stream.turn_taking == {"pre_roll": 0.4}

