@@ -13,6 +13,7 @@ from django.conf import settings
 
 from streams import services
 from streams.callers import socket_caller
+from streams.daphne_socket import DaphneSocket
 from streams.media.errors import StreamsError
 from streams.media.messages import encode, message
 from streams.media.transports.websocket import (
@@ -24,6 +25,7 @@ from streams.media.transports.websocket import (
     WebSocketTransport,
     parse,
     parse_binary,
+    parse_media,
 )
 from streams.models import Stream
 
@@ -110,6 +112,18 @@ class AudioConsumer(AsyncWebsocketConsumer):
                     raise ProtocolError(f'The encoding is {self.transport.wire.encoding}; see "start".')
                 self.transport.receive(samples)
 
+    def take(self, data: bytes, binary: bool) -> bool:
+        """Audio by the short way. False for everything else, and for audio that there is something to say about."""
+        if self.transport is None or self.closing or binary != (self.transport.wire.encoding == "pcm16"):
+            return False
+        try:
+            media = parse_binary(data) if binary else parse_media(data)
+            if media is not None:
+                self.transport.receive(media.samples)
+        except ProtocolError:
+            return False
+        return media is not None
+
     async def start(self, start: Start) -> None:
         if self.transport is not None:
             raise ProtocolError("The session has started already.")
@@ -117,6 +131,9 @@ class AudioConsumer(AsyncWebsocketConsumer):
         self.transport = services.open_websocket(self.stream, self.caller, start, self.write, self.close)
         if self.patience is not None:
             self.patience.cancel()
+        if (socket := DaphneSocket.below(self.base_send)) is not None:
+            socket.listen(self.take)
+            self.send_frame = socket.send
         if start.negotiated:
             started = {
                 "event": "started",
@@ -126,8 +143,10 @@ class AudioConsumer(AsyncWebsocketConsumer):
             await self.send(json.dumps(started))
 
     async def write(self, data: str | bytes) -> None:
-        if self.closing:
-            return
+        if not self.closing:
+            await self.send_frame(data)
+
+    async def send_frame(self, data: str | bytes) -> None:
         await self.base_send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
 
     async def complain(self, sentence: str) -> None:
