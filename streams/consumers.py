@@ -128,12 +128,13 @@ class AudioConsumer(AsyncWebsocketConsumer):
         if self.transport is not None:
             raise ProtocolError("The session has started already.")
         assert self.stream is not None
-        self.transport = services.open_websocket(self.stream, self.caller, start, self.write, self.close)
+        socket = DaphneSocket.below(self.base_send)
+        write = self.write if socket is None else socket.send
+        self.transport = services.open_websocket(self.stream, self.caller, start, write, self.close)
+        if socket is not None:
+            socket.listen(self.take)
         if self.patience is not None:
             self.patience.cancel()
-        if (socket := DaphneSocket.below(self.base_send)) is not None:
-            socket.listen(self.take)
-            self.send_frame = socket.send
         if start.negotiated:
             started = {
                 "event": "started",
@@ -143,10 +144,8 @@ class AudioConsumer(AsyncWebsocketConsumer):
             await self.send(json.dumps(started))
 
     async def write(self, data: str | bytes) -> None:
-        if not self.closing:
-            await self.send_frame(data)
-
-    async def send_frame(self, data: str | bytes) -> None:
+        if self.closing:
+            return
         await self.base_send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
 
     async def complain(self, sentence: str) -> None:

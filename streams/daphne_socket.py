@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
+from twisted.internet.abstract import FileDescriptor
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +28,10 @@ MASKED_16 = 0xFE
 HEADER_SIZE = 8
 SMALL, LARGE = 126, 1 << 16
 
-PROTOCOL_NAMES = (
+NAMES = {
     *("STATE_OPEN", "application_queue", "autoPingTimeoutCall", "current_frame", "data", "dataReceived"),
     *("handle_exception", "inside_message", "state", "transport"),
-)
+}
 
 Take = Callable[[bytes, bool], bool]
 """Takes a message, and whether it is binary, and returns True; or False: it shall go its usual way."""
@@ -42,6 +43,7 @@ class DaphneSocket:
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
         self._transport = protocol.transport
+        self._is_plain = isinstance(self._transport, FileDescriptor) and not getattr(self._transport, "TLS", False)
         self._parse = protocol.dataReceived
         self._rest = b""
         self._room = asyncio.Event()
@@ -50,10 +52,10 @@ class DaphneSocket:
     @classmethod
     def below(cls, send: Any) -> Self | None:
         """What an ASGI ``send`` writes to, seen through Channels' session middleware. None for any other server."""
-        while hasattr(wrapper := getattr(send, "__self__", None), "real_send"):
-            send = wrapper.real_send
+        while (inner := getattr(getattr(send, "__self__", None), "real_send", None)) is not None:
+            send = inner
         protocol = next(iter(getattr(send, "args", ())), None)
-        known = type(protocol).__module__ == "daphne.ws_protocol" and all(map(protocol.__dir__().__contains__, PROTOCOL_NAMES))
+        known = type(protocol).__module__ == "daphne.ws_protocol" and NAMES.issubset(dir(protocol))
         return cls(protocol) if known else None
 
     def listen(self, take: Take) -> None:
@@ -71,6 +73,8 @@ class DaphneSocket:
             if len(data) < end:
                 self._rest = data
                 return
+            if end < HEADER_SIZE + SMALL:  # a longer header than it needs: a violation
+                break
             if not self._taken(unmasked(data[HEADER_SIZE:end], data[4:HEADER_SIZE]), data[0] == BINARY):
                 break
             data = data[end:]
@@ -102,12 +106,12 @@ class DaphneSocket:
 
     def _write(self, data: bytes) -> None:
         """At once when nothing else waits; Twisted's ``write`` takes another round of the event loop."""
-        idle = getattr(self._transport, "dataBuffer", None) == b"" and not self._transport._tempDataBuffer
-        sent = self._transport.writeSomeData(data) if idle else 0
+        to = self._transport
+        sent = to.writeSomeData(data) if self._is_plain and not (to.dataBuffer or to._tempDataBuffer) else 0
         if not isinstance(sent, int):  # the connection is lost, which Twisted finds out by itself
             sent = 0
         if sent < len(data):
-            self._transport.write(data[sent:])
+            to.write(data[sent:])
 
     # -- Twisted's IPushProducer
 

@@ -29,6 +29,7 @@ PARTS = {
         "streams.forms",
         "streams.callers",
         "streams.consumers",
+        "streams.daphne_socket",
         "streams.checks",
         "streams.apps",
         "streams.templatetags",
