@@ -117,12 +117,12 @@ class AudioConsumer(AsyncWebsocketConsumer):
         if self.transport is None or self.closing or binary != (self.transport.wire.encoding == "pcm16"):
             return False
         try:
-            media = parse_binary(data) if binary else parse_media(data)
-            if media is not None:
-                self.transport.receive(media.samples)
+            if (media := parse_binary(data) if binary else parse_media(data)) is None:
+                return False
+            self.transport.receive(media.samples)
         except ProtocolError:
             return False
-        return media is not None
+        return True
 
     async def start(self, start: Start) -> None:
         if self.transport is not None:

@@ -102,7 +102,8 @@ class DaphneSocket:
         if self._protocol.state != self._protocol.STATE_OPEN:
             return
         self._write(frame(data))
-        await self._room.wait()
+        if not self._room.is_set():
+            await self._room.wait()
 
     def _write(self, data: bytes) -> None:
         """At once when nothing else waits; Twisted's ``write`` takes another round of the event loop."""

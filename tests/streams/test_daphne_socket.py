@@ -9,7 +9,7 @@ import random
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from channels.sessions import CookieMiddleware, SessionMiddleware
@@ -53,7 +53,7 @@ class Connection:
         self.protocol._raw_query_string = b""
         self.transport: Any = StringTransport()
 
-    async def open(self) -> "Connection":
+    async def open(self) -> Self:
         self.transport.registerProducer(Protocol(), True)  # as daphne's HTTP channel has done
         self.protocol.makeConnection(self.transport)
         self.protocol.dataReceived(HANDSHAKE)

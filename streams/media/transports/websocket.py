@@ -128,7 +128,7 @@ def parse_media(data: bytes) -> Media | None:
     What is base64 throughout needs no unescaping, so nothing passes here that JSON would not let pass.
     """
     head = MEDIA.match(data)
-    if head is None or not data.endswith(b'"}}'):
+    if head is None or not data.endswith(b'"}}', head.end()):
         return None
     try:
         return Media(mulaw.decode(binascii.a2b_base64(data[head.end() : -3], strict_mode=True)))
