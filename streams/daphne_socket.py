@@ -1,9 +1,9 @@
 """The short way between daphne's WebSocket and a session.
 
 ASGI hands each message over through a queue and a task's wake-up, and autobahn's parser does much that audio does not
-need: 40 % of the CPU of an echo. Here whole data frames of the usual size (RFC 6455 §5.2) are taken from Twisted's
-transport and written to it directly. The handshake, control frames, fragments, violations and closing stay with
-autobahn; and what nobody takes goes its usual way, in order.
+need: about a third of the CPU of an echo. Here whole data frames of the usual size (RFC 6455 §5.2) are taken from
+Twisted's transport and written to it directly. The handshake, control frames, fragments, violations and closing stay
+with autobahn; and what nobody takes goes its usual way, in order.
 
 tests/streams/test_daphne_socket.py watches the names taken from daphne, autobahn, Twisted and Channels.
 """
