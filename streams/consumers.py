@@ -13,6 +13,7 @@ from django.conf import settings
 
 from streams import services
 from streams.callers import socket_caller
+from streams.daphne_socket import DaphneSocket
 from streams.media.errors import StreamsError
 from streams.media.messages import encode, message
 from streams.media.transports.websocket import (
@@ -24,6 +25,7 @@ from streams.media.transports.websocket import (
     WebSocketTransport,
     parse,
     parse_binary,
+    parse_media,
 )
 from streams.models import Stream
 
@@ -110,11 +112,27 @@ class AudioConsumer(AsyncWebsocketConsumer):
                     raise ProtocolError(f'The encoding is {self.transport.wire.encoding}; see "start".')
                 self.transport.receive(samples)
 
+    def take(self, data: bytes, binary: bool) -> bool:
+        """Audio by the short way. False for everything else, and for audio that there is something to say about."""
+        if self.transport is None or self.closing or binary != (self.transport.wire.encoding == "pcm16"):
+            return False
+        try:
+            if (media := parse_binary(data) if binary else parse_media(data)) is None:
+                return False
+            self.transport.receive(media.samples)
+        except ProtocolError:
+            return False
+        return True
+
     async def start(self, start: Start) -> None:
         if self.transport is not None:
             raise ProtocolError("The session has started already.")
         assert self.stream is not None
-        self.transport = services.open_websocket(self.stream, self.caller, start, self.write, self.close)
+        socket = DaphneSocket.below(self.base_send)
+        write = self.write if socket is None else socket.send
+        self.transport = services.open_websocket(self.stream, self.caller, start, write, self.close)
+        if socket is not None:
+            socket.listen(self.take)
         if self.patience is not None:
             self.patience.cancel()
         if start.negotiated:

@@ -19,6 +19,8 @@ LIVE_QUEUE = 5
 """Frames of input that wait for a live handler: 100 ms, the oldest are dropped."""
 PATIENT_QUEUE = 500
 """Frames of input that wait for a handler that wants all of them: 10 s, the oldest are dropped."""
+BREATH = 8
+"""Items after which output makes way: an ``emit`` that never waits must not starve every other session."""
 PATIENCE = 3
 """Times that ``emit`` returns None in a row before the last samples, too few for a frame, are played."""
 
@@ -67,13 +69,15 @@ class AudioPath:
             self._asked.set()
 
     async def pump_output(self, play: Callable[[Emitted], Awaitable[None]]) -> None:
-        nothing = 0
+        nothing = items = 0
         while True:
             try:
                 item = await self.handler.next_item()
                 if item is not None:
                     await play(item)
-                    await asyncio.sleep(0)  # an emit that never waits must not starve every other session
+                    items += 1
+                    if items % BREATH == 0:
+                        await asyncio.sleep(0)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code: contained
                 raise_if_cancelled(error)
                 self._report(error)

@@ -34,9 +34,9 @@ _ENCODED = _encoding_table()
 
 def decode(data: bytes) -> Samples:
     """One byte a sample → int16."""
-    return _DECODED[np.frombuffer(data, np.uint8)]
+    return _DECODED.take(np.frombuffer(data, np.uint8))
 
 
 def encode(samples: Samples) -> bytes:
     """int16 → one byte a sample."""
-    return _ENCODED[np.ascontiguousarray(samples).view(np.uint16)].tobytes()
+    return _ENCODED.take(np.ascontiguousarray(samples).view(np.uint16)).tobytes()

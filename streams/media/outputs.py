@@ -48,6 +48,9 @@ AudioOut = tuple[int, NDArray[np.generic]] | tuple[int, NDArray[np.generic], str
 Emitted = AudioOut | AdditionalOutputs | CloseStream | tuple[AudioOut, AdditionalOutputs | CloseStream] | None
 
 
+EXTRAS = (AdditionalOutputs, CloseStream)
+
+
 class NotEmittable(TypeError):
     """The handler emitted something that can be neither played nor shown nor published."""
 
@@ -60,16 +63,16 @@ class NotEmittable(TypeError):
 
 def split(item: object) -> tuple[tuple[int, NDArray[np.generic]] | None, AdditionalOutputs | CloseStream | None]:
     """Take an emitted item apart into audio and the rest. Raises NotEmittable."""
-    if item is None:
-        return None, None
-    if isinstance(item, AdditionalOutputs | CloseStream):
-        return None, item
     if isinstance(item, tuple) and len(item) in (2, 3):
         first, second = item[0], item[1]
-        if isinstance(first, int | np.integer) and isinstance(second, np.ndarray):
+        if isinstance(first, (int, np.integer)) and isinstance(second, np.ndarray):
             return (int(first), _planar(second, item[2] if len(item) == 3 else "mono")), None
-        if isinstance(second, AdditionalOutputs | CloseStream) and len(item) == 2:
+        if isinstance(second, EXTRAS) and len(item) == 2:
             return split(first)[0], second
+    if item is None:
+        return None, None
+    if isinstance(item, EXTRAS):
+        return None, item
     raise NotEmittable(item, "(sample_rate, array)")
 
 

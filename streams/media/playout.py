@@ -31,6 +31,7 @@ class Playout:
     def __init__(self, rate: int, *, live: bool = True) -> None:
         self.rate = rate
         self._live = live
+        self._high_water = rate * HIGH_WATER
         self.frame_samples = int(rate * FRAME_SECONDS)
         self.played = 0
         """Frames read since the start."""
@@ -45,6 +46,7 @@ class Playout:
         self._buffered = 0
         self._flushed = True
         self._reader: asyncio.Future[None] | None = None
+        self._wanted = 1
         self._writable = asyncio.Event()
         self._writable.set()
         self._drained = asyncio.Event()
@@ -64,15 +66,17 @@ class Playout:
         self._chunks.append(samples)
         self._buffered += samples.size
         self.written_samples += samples.size
-        self._flushed = False
-        self._drained.clear()
-        if self.buffered > HIGH_WATER:
+        if self._flushed:
+            self._flushed = False
+            self._drained.clear()
+        if self._buffered > self._high_water:
             self._writable.clear()
         self._wake()
 
     async def writable(self) -> None:
         """Wait until less than HIGH_WATER is buffered."""
-        await self._writable.wait()
+        if self._buffered > self._high_water:
+            await self._writable.wait()
 
     def flush(self) -> None:
         """Say that nothing follows for now, so that a last frame may be shorter than 20 ms (it is padded)."""
@@ -127,21 +131,25 @@ class Playout:
     @property
     def ready(self) -> bool:
         """Whether ``read`` returns a frame."""
+        return self._has(1)
+
+    def _has(self, frames: int) -> bool:
         if self.held or not self._buffered:
             return False
-        return self._flushed or self._buffered >= self.frame_samples
+        return self._flushed or self._buffered >= frames * self.frame_samples
 
-    async def wait(self, timeout: float) -> bool:
-        """Wait until a frame is ready, ``timeout`` seconds at most. Returns whether one is."""
-        if self.ready:
+    async def wait(self, timeout: float | None = None, frames: int = 1) -> bool:
+        """Wait until so many frames are ready, ``timeout`` seconds at most. Returns whether there is one at least."""
+        if self._has(frames):
             return True
         loop = asyncio.get_running_loop()
-        self._reader = loop.create_future()
-        timer = loop.call_later(timeout, self._wake_reader)
+        self._reader, self._wanted = loop.create_future(), frames
+        timer = loop.call_later(timeout, self._wake_reader) if timeout is not None else None
         try:
             await self._reader
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             self._reader = None
         return self.ready
 
@@ -202,13 +210,13 @@ class Playout:
             self._standing += 1
 
     def _settle(self) -> None:
-        if self.buffered <= HIGH_WATER:
+        if self._buffered <= self._high_water:
             self._writable.set()
         if self._flushed and not self._buffered:
             self._drained.set()
 
     def _wake(self) -> None:
-        if self.ready:
+        if self._reader is not None and self._has(self._wanted):
             self._wake_reader()
 
     def _wake_reader(self) -> None:

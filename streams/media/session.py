@@ -263,7 +263,8 @@ class Session:
                 await self.audio.write(audio)
             else:  # nobody hears it; a handler that makes audio for ever is held back all the same
                 await asyncio.sleep(np.shape(audio[1])[-1] / audio[0])
-        await self._publish(extra)
+        if extra is not None:
+            await self._publish(extra)
 
     async def show(self, item: PictureOut) -> None:
         picture, extra = split_picture(item)

@@ -35,6 +35,7 @@ PARTS = {
         "streams.forms",
         "streams.callers",
         "streams.consumers",
+        "streams.daphne_socket",
         "streams.checks",
         "streams.apps",
         "streams.templatetags",

@@ -7,14 +7,22 @@ import base64
 import contextlib
 import json
 import logging
+import ssl
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from websockets.asyncio.client import connect
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from streams.live.manager import manager
@@ -539,3 +547,73 @@ async def test_a_full_or_stopping_worker_says_so(
     client = socket(slug)
     client.start()
     assert (await client.failure())["meta"]["error"] == "shutting_down"
+
+
+# -- on a real server, with the short way of streams.daphne_socket
+
+
+def own_certificate(folder: Path) -> Path:
+    """For localhost, signed by itself."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
+    addresses = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = builder.add_extension(addresses, critical=False).sign(key, hashes.SHA256())
+    file = folder / "own.pem"
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + signed.public_bytes(Encoding.PEM)
+    )
+    return file
+
+
+def media(samples: Samples) -> str:
+    return json.dumps({"event": "media", "media": {"payload": base64.b64encode(mulaw.encode(samples)).decode()}})
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["ws", "wss"])
+async def test_a_real_server_echoes_messages_of_all_sizes(tmp_path: Path, tls: bool) -> None:
+    certificate = own_certificate(tmp_path) if tls else None
+    with running_site(tmp_path, certificate=certificate) as site:
+        route = f"{site.url.replace('http', 'ws')}/api/streams/echo-live/websocket/offer"
+        await asyncio.gather(*(converse(route, encoding, certificate) for encoding in ("mulaw", "pcm16")))
+
+
+async def converse(route: str, encoding: str, certificate: Path | None) -> None:
+    """At the pace of speech; pings and a mistake among the audio are answered in order."""
+    trust = ssl.create_default_context(cafile=certificate) if certificate else None
+    wave, sizes = said(48000), [960, 2048, 480, 3000, 24] * 8
+    heard: list[Samples] = []
+    told: list[str] = []
+
+    def hear(data: str | bytes) -> None:
+        if isinstance(data, bytes):
+            heard.append(np.frombuffer(data, "<i2").astype(np.int16))
+        elif (body := json.loads(data)).get("event") == "media":
+            heard.append(mulaw.decode(base64.b64decode(body["media"]["payload"])))
+        else:
+            told.append(body.get("event") or body["type"])
+
+    async def speak(client: ClientConnection) -> None:
+        loop = asyncio.get_running_loop()
+        began, at = loop.time(), 0
+        for number, size in enumerate(sizes):
+            piece, at = wave[at : at + size], at + size
+            await asyncio.sleep(began + at / 48000 - loop.time())
+            await client.send(piece.astype("<i2").tobytes() if encoding == "pcm16" else media(piece))
+            if number % 8 == 7:
+                await client.send('{"event":"ping"}')
+        await client.send("nonsense" * 100)
+        await asyncio.sleep(0.2)
+        await client.send('{"event":"stop"}')
+
+    async with asyncio.timeout(20), connect(route, ssl=trust) as client:
+        start = {"event": "start", "websocket_id": encoding, "encoding": encoding, "sample_rate": 48000}
+        await client.send(json.dumps(start))
+        speaking = asyncio.create_task(speak(client))
+        async for data in client:
+            hear(data)
+        await speaking
+    assert client.close_code == 1000
+    assert told == ["started", *["pong"] * 5, "error"]
+    assert find(wave[6000 : sum(sizes) - 6000], np.concatenate(heard))[1] > 0.95

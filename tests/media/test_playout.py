@@ -137,6 +137,19 @@ async def test_the_reader_wakes_at_a_flush_and_at_a_release(playout: Playout) ->
     assert now() - began == pytest.approx(0.6)
 
 
+async def test_the_reader_may_want_several_frames(playout: Playout) -> None:
+    began = now()
+    asyncio.get_running_loop().call_later(0.3, playout.write, numbered(FRAME))
+    asyncio.get_running_loop().call_later(0.5, playout.write, numbered(FRAME))
+    assert await playout.wait(frames=2)
+    assert now() - began == pytest.approx(0.5)
+    assert await playout.wait(1, frames=3), "there are two"
+    assert now() - began == pytest.approx(1.5)
+    asyncio.get_running_loop().call_later(0.2, playout.flush)
+    assert await playout.wait(frames=3)
+    assert now() - began == pytest.approx(1.7)
+
+
 async def test_the_reader_gives_up(playout: Playout) -> None:
     began = now()
     assert not await playout.wait(0.4)

@@ -24,8 +24,10 @@ class Site:
 
 
 @contextmanager
-def running_site(var: Path) -> Iterator[Site]:
+def running_site(var: Path, *, certificate: Path | None = None) -> Iterator[Site]:
     """Start it with a fresh database in ``var`` and an administrator "ada". It must stop with 0 on SIGTERM.
+
+    ``certificate``: a PEM file with certificate and key, to serve by TLS.
 
     Its log must show no traceback but the deliberate ones.
     """
@@ -41,13 +43,15 @@ def running_site(var: Path) -> Iterator[Site]:
     subprocess.run([*manage, "createsuperuser", *admin], cwd=TOP, env=environment, check=True)
 
     port = free_port()
-    daphne = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "rtcproject.asgi:application"]
+    keys = f"ssl:{port}:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
+    address = ["-b", "127.0.0.1", "-p", str(port)] if certificate is None else ["-e", keys]
+    daphne = [sys.executable, "-m", "daphne", *address, "rtcproject.asgi:application"]
     log = var / "daphne.log"
     with log.open("w") as output:
         server = subprocess.Popen(daphne, cwd=TOP, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         wait_for(server, port, log)
-        yield Site(f"http://127.0.0.1:{port}", server, log)
+        yield Site(f"{'http' if certificate is None else 'https'}://127.0.0.1:{port}", server, log)
     finally:
         server.terminate()
         try:

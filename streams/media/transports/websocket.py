@@ -16,6 +16,7 @@ import binascii
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,15 +32,18 @@ AHEAD_SECONDS = 0.2
 CHUNK_FRAMES = 5
 """Frames of 20 ms in one message, at most."""
 GATHER_SECONDS = 0.004
-"""When the client sends several frames a message, so do we, of what comes within this time: messages cost CPU."""
+"""When the client sends several frames a message, so do we, if as many come within this time: messages cost CPU."""
 BURST_FRAMES = 50
 """Frames that one message may bring to a live handler; of more only the last are heard."""
 FLOOD_SECONDS = 30.0
 """A client may be this far ahead of real time with its audio."""
+FAREWELL_SECONDS = 1.0
+"""How long the last messages may take; a client that does not read is not waited for."""
 RATES = range(8000, 48001)
 IDS = re.compile(r"[\w.:-]{1,64}")
 """As in the HTTP routes, where inputs and outputs are asked for by this id."""
-WAIT_SECONDS = 3600.0
+MEDIA = re.compile(rb'\{"event": ?"media", ?"media": ?\{"payload": ?"')
+"""How a media message begins, as browsers' and as Python's JSON write it."""
 
 Encoding = Literal["mulaw", "pcm16"]
 
@@ -118,6 +122,20 @@ def _payload(body: dict[str, Any]) -> bytes:
         raise ProtocolError("The payload is not base64.") from None
 
 
+def parse_media(data: bytes) -> Media | None:
+    """The usual media message, without a JSON parser. None for any other text, which may be a media message too.
+
+    What is base64 throughout needs no unescaping, so nothing passes here that JSON would not let pass.
+    """
+    head = MEDIA.match(data)
+    if head is None or not data.endswith(b'"}}', head.end()):
+        return None
+    try:
+        return Media(mulaw.decode(binascii.a2b_base64(data[head.end() : -3], strict_mode=True)))
+    except binascii.Error:
+        return None
+
+
 def parse_binary(data: bytes) -> Media:
     """Understand a binary message: little-endian int16. Raises ProtocolError."""
     if len(data) % 2:
@@ -145,7 +163,7 @@ class WebSocketTransport:
         self._received = 0
         self._started = 0.0
         self._played_until = 0.0
-        self._gather = 0.0
+        self._together = 1
         self._gone = False
 
     @property
@@ -180,7 +198,7 @@ class WebSocketTransport:
         rate, frame = self._input_rate, int(self._input_rate * FRAME_SECONDS)
         assert session.audio is not None
         frames = len(self._chunker) // frame
-        self._gather = GATHER_SECONDS if frames > 1 else 0.0
+        self._together = min(frames, CHUNK_FRAMES)
         session.audio.make_room(min(frames, BURST_FRAMES))
         # No frame of a message could come before the last sample of that message was spoken: none of them is late.
         while (chunk := self._chunker.take(frame)) is not None:
@@ -222,12 +240,16 @@ class WebSocketTransport:
         assert session.audio is not None
         playout, loop = session.audio.playout, session.loop
         while True:
-            if not await playout.wait(WAIT_SECONDS):
+            if not await playout.wait():
                 continue
             early = self._played_until - loop.time() - (AHEAD_SECONDS - CHUNK_FRAMES * FRAME_SECONDS)
-            if (pause := max(early, self._gather)) > 0:
-                await asyncio.sleep(pause)
-            frames = [frame for _ in range(CHUNK_FRAMES) if (frame := playout.read()) is not None]
+            if early > 0:
+                await asyncio.sleep(early)
+            elif self._together > 1:
+                await playout.wait(GATHER_SECONDS, self._together)
+            frames: list[Samples] = []
+            while len(frames) < CHUNK_FRAMES and (frame := playout.read()) is not None:
+                frames.append(frame)
             if frames:
                 samples = np.concatenate(frames)
                 self._played_until = max(self._played_until, loop.time()) + samples.size / playout.rate
@@ -246,6 +268,8 @@ class WebSocketTransport:
         if self._gone:
             return
         await self.played()
-        while not self._messages.empty():
-            await self._send(self._messages.get_nowait())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                while not self._messages.empty():
+                    await self._send(self._messages.get_nowait())
         await self._hang_up()

@@ -30,6 +30,7 @@ from streams.media.transports.websocket import (
     WebSocketTransport,
     parse,
     parse_binary,
+    parse_media,
 )
 from tests.listening import find
 from tests.media.client import silence, voice
@@ -180,6 +181,40 @@ def test_what_cannot_be_understood_is_refused_in_words(text: str) -> None:
     with pytest.raises(ProtocolError, match=r"\w{3}.*\.$") as refusal:
         parse(text)
     str(refusal.value).encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"event":"media","media":{"payload":"/38A"}}',
+        '{"event": "media", "media": {"payload": "/38A"}}',
+        '{"event":"media","media":{"payload":""}}',
+    ],
+)
+def test_usual_media_needs_no_json_parser(text: str) -> None:
+    short, usual = parse_media(text.encode()), parse(text)
+    assert short is not None and isinstance(usual, Media)
+    assert short.samples.tolist() == usual.samples.tolist()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"event":"media","media":{"payload":"}}',
+        '{"event":"media","media":{"payload":"/38"}}',
+        '{"event":"media","media":{"payload":"/3 8A"}}',
+        '{"event":"media","media":{"payload":"/38A\\n"}}',
+        '{"event":"media","media":{"payload":"\\u002f38A"}}',
+        '{"event":"media","media":{"payload":"/38A","x":"/38A"}}',
+        '{"event":"media","media":{"payload":"/38A"}}}',
+        '{"event":"media","media":{"payload":"/38A"},"event":"stop"}',
+        '{"media":{"payload":"/38A"},"event":"media"}',
+        '{"event":"stop"}',
+        "",
+    ],
+)
+def test_any_other_text_is_left_to_the_json_parser(text: str) -> None:
+    assert parse_media(text.encode()) is None
 
 
 @pytest.mark.parametrize("id", ["a b", "<script>", "new\\nline", "a/b", "\\u0000", "\\ud800"])
