@@ -12,13 +12,16 @@ from benchmarks.processes import TOP, Failed
 BENCH_DIR = TOP / "var" / "bench"
 NODE_DIR = BENCH_DIR / "node"
 FASTRTC_PYTHON = BENCH_DIR / "fastrtc" / "bin" / "python"
+PIPECAT_PYTHON = BENCH_DIR / "pipecat" / "bin" / "python"
 FASTRTC_WEIGHTS = BENCH_DIR / "weights" / "silero_vad_legacy.onnx"
 WRTC = "@roamhq/wrtc@0.10.0"
 VAD_WEB = "@ricky0123/vad-web@0.0.31"  # carries the weights in the shape FastRTC expects
 INSTALL_SECONDS = 600
 SITE_DIR = BENCH_DIR / "site"
+UTTERANCES = SITE_DIR / "utterances"  # what the site's `turns` was given, one file each
 SITE_ENV = {
     "VAR_DIR": str(SITE_DIR),
+    "STREAMS_MODELS_DIR": str(SITE_DIR / "models"),
     "DATABASE_URL": "",
     "REDIS_URL": "",
     "DJANGO_DEBUG": "0",
@@ -65,6 +68,18 @@ def install_fastrtc() -> None:
             raise Failed(f"{VAD_WEB} has no {FASTRTC_WEIGHTS.name}")
         FASTRTC_WEIGHTS.write_bytes(member.read())
     archive.unlink()
+
+
+def pipecat_installed() -> bool:
+    return any(PIPECAT_PYTHON.parent.parent.glob("lib/*/site-packages/pipecat"))
+
+
+def install_pipecat() -> None:
+    print("installing Pipecat under var/bench/pipecat (0.8 GB, once)", file=sys.stderr)
+    install([sys.executable, "-m", "venv", PIPECAT_PYTHON.parent.parent])
+    install(
+        [PIPECAT_PYTHON, "-m", "pip", "install", "--quiet", "pipecat-ai[webrtc,silero]==1.14.0", "fastapi", "uvicorn"]
+    )
 
 
 def prepare_site() -> None:

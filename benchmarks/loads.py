@@ -4,11 +4,11 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.environments import BENCH_DIR
 from benchmarks.processes import CLIENT_CORE, Failed, cpu_seconds, last_line, running
@@ -32,6 +32,10 @@ class Plan:
     after: tuple[float, float] = (4, 6)  # seconds after the loss: "5 s later"
     seconds: float = 17  # of a delay session
     idle_seconds: float = 60  # of a WebSocket session in which nobody speaks
+    passes: int = 3  # through the recordings
+    most_recordings: int | None = None
+    barge_ins: int = 8
+    recordings: Literal["tune", "report"] = "report"
 
     @property
     def loss_packet(self) -> int:
@@ -39,7 +43,18 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(sessions=4, warm_up=1, cpu_window=3, excluded=1.5, loss_start=3.5, seconds=10.5, idle_seconds=10)
+QUICK = Plan(
+    sessions=4,
+    warm_up=1,
+    cpu_window=3,
+    excluded=1.5,
+    loss_start=3.5,
+    seconds=10.5,
+    idle_seconds=10,
+    passes=1,
+    most_recordings=3,
+    barge_ins=2,
+)
 
 
 class Client:
@@ -70,6 +85,27 @@ async def load_client(system: System, run: str, module: str, *arguments: object)
         client = Client(process, log)
         await client.read_line(60)
         yield client
+
+
+async def run_client(name: str, command: Sequence[str | Path], seconds: float) -> float:
+    """Run a client that ends by itself; its CPU seconds."""
+    log = BENCH_DIR / "log" / f"{name}.log"
+    async with running(command, CLIENT_CORE, log) as client:
+        used = 0.0
+        deadline = asyncio.get_running_loop().time() + seconds
+        while client.returncode is None:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Failed(f"{name} did not end in time")
+            used = max(used, cpu_seconds(client.pid))
+            await asyncio.sleep(0.2)
+        if client.returncode:
+            raise Failed(f"{name}: {error_line(log)}")
+        return used
+
+
+def error_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return next((line for line in lines if line.startswith("Error")), last_line(log))
 
 
 async def watch(server: Server, client: Client, seconds: float) -> Details:

@@ -11,8 +11,19 @@ import numpy as np
 from benchmarks import chirps
 from benchmarks.environments import BENCH_DIR, NODE_DIR
 from benchmarks.json_http import post_json
-from benchmarks.loads import MIN_ECHO, MIN_HEARD, PACKETS_PER_SECOND, Details, Plan, Values, cpu_ms, load_client, watch
-from benchmarks.processes import CLIENT_CORE, TOP, Failed, cpu_seconds, free_port, last_line, running, wait_for_port
+from benchmarks.loads import (
+    MIN_ECHO,
+    MIN_HEARD,
+    PACKETS_PER_SECOND,
+    Details,
+    Plan,
+    Values,
+    cpu_ms,
+    load_client,
+    run_client,
+    watch,
+)
+from benchmarks.processes import CLIENT_CORE, TOP, Failed, free_port, running, wait_for_port
 from benchmarks.systems import System
 
 BURST_PACKETS = 45  # of the 50 in the first second
@@ -97,24 +108,8 @@ async def hear(system: System, folder: Path, sessions: list[Details], plan: Plan
             }
         )
     )
-    log = BENCH_DIR / "log" / f"{system.name}-wrtc.log"
     script = TOP / "benchmarks" / "clients" / "wrtc_client.mjs"
-    async with running(["node", script, file], CLIENT_CORE, log) as client:
-        used = 0.0
-        deadline = asyncio.get_running_loop().time() + plan.seconds + 40
-        while client.returncode is None:
-            if asyncio.get_running_loop().time() > deadline:
-                raise Failed("the libwebrtc client did not end in time")
-            used = max(used, cpu_seconds(client.pid))
-            await asyncio.sleep(0.2)
-        if client.returncode:
-            raise Failed(f"libwebrtc client: {error_line(log)}")
-        return used
-
-
-def error_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    return next((line for line in lines if line.startswith("Error")), last_line(log))
+    return await run_client(f"{system.name}-wrtc", ["node", script, file], plan.seconds + 40)
 
 
 def delay_values(heard: dict[str, list[list[chirps.Chirp]]], details: Details, plan: Plan) -> Values:

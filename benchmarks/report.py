@@ -44,7 +44,7 @@ def ours(key: str, share: float = 1) -> Callable[[Results], float | None]:
     return limit
 
 
-ROWS = (
+ECHO_ROWS = (
     Row("idle", "idle_cpu_ms", "CPU, idle session (ms/s)", "≤ 30", fixed(30)),
     Row("live", "live_cpu_ms", "CPU, live echo (ms/s)", "≤ 0.7 × aiortc", share_of_aiortc(0.7, "live_cpu_ms")),
     Row("live", "answer_ms", "offer → answer, median (ms)", "≤ 20", fixed(20)),
@@ -103,6 +103,24 @@ ROWS = (
     ),
 )
 
+CONVERSATION_ROWS = (
+    Row("turns", "turn_p50", "speech end → reply heard, median (ms)", "≤ 330", fixed(330), decimals=0),
+    Row("turns", "turn_p95", "… 95th percentile (ms)", "≤ 1000", fixed(1000), decimals=0),
+    Row("turns", "turn_cut_ins", "… cut-ins per pass", "≤ 7", fixed(7)),
+    Row("turns", "turn_unanswered", "… unanswered per pass", "0", fixed(0)),
+    Row("turns", "turn_to_nothing", "… replies to nothing per pass"),
+    Row("turns", "turn_missed_words", "… missed words of 250 ms, of 10", "0", fixed(0)),
+    Row("turns", "turn_lost_onsets", "… lost onsets per pass", "0", fixed(0)),
+    Row("barge-in", "barge_in_p50", "speaking over a reply → silent, median (ms)", "≤ 250", fixed(250), decimals=0),
+    Row("barge-in", "barge_in_worst", "… the worst (ms)", decimals=0),
+    Row("barge-in-socket", "barge_in_socket_p50", "… over a WebSocket, median (ms)", "≤ 250", fixed(250), decimals=0),
+    Row("barge-in-socket", "barge_in_socket_worst", "… over a WebSocket, the worst (ms)", decimals=0),
+    Row("vad", "vad_1_ms", "voice detector, 1 listener (ms/s)", "≤ 3", fixed(3), decimals=2),
+    Row("vad", "vad_20_ms", "… 20 listeners, each (ms/s)", "≤ 3", fixed(3), decimals=2),
+    Row("vad", "vad_100_ms", "… 100 listeners, each (ms/s)", "≤ 3", fixed(3), decimals=2),
+)
+ROWS = (*ECHO_ROWS, *CONVERSATION_ROWS)
+
 
 def shown(row: Row, value: float | None) -> str:
     if value is None:
@@ -150,7 +168,8 @@ def conditions(plan: Plan) -> str:
         if SERVER_CORE != CLIENT_CORE
         else "ONE core for server and clients: figures are worse than on two"
     )
-    return f"{plan.sessions} sessions, loopback; {cores}; Python {platform.python_version()}"
+    spoken = f"conversations: {plan.passes} × the recordings to {plan.recordings}"
+    return f"{plan.sessions} sessions; {spoken}; loopback; {cores}; Python {platform.python_version()}"
 
 
 def save(file: Path, results: Results, details: Mapping[str, Any], notes: Sequence[str], plan: Plan) -> None:

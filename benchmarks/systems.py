@@ -10,11 +10,15 @@ from benchmarks.environments import (
     BENCH_DIR,
     FASTRTC_PYTHON,
     FASTRTC_WEIGHTS,
+    PIPECAT_PYTHON,
     SITE_ENV,
     fastrtc_installed,
+    pipecat_installed,
     prepare_site,
 )
-from benchmarks.processes import SERVER_CORE, TOP, Failed, free_port, running, wait_for_port
+from benchmarks.processes import SERVER_CORE, Failed, free_port, running, wait_for_port
+
+NEEDS = {"delay": "live", "fairness": "slow-video"}  # paths of a system, where they are not named as the run
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,14 @@ class System:
     paths: Mapping[str, str]  # by run; see README.md for what answers there
     prepare: Callable[[], None]
     env: dict[str, str] = field(default_factory=dict)
+    voice_detector: Sequence[str | Path] = ()  # a command that takes a file and a number of listeners
+    at_once: int = 2  # conversations, so that its core is far from full
+    keeps_utterances: bool = False  # in environments.UTTERANCES, for lost onsets
+
+    def can(self, run: str) -> bool:
+        if run == "vad":
+            return bool(self.voice_detector)
+        return NEEDS.get(run, run) in self.paths
 
     @asynccontextmanager
     async def serve(self, run: str) -> AsyncIterator[Server]:
@@ -42,6 +54,11 @@ class System:
 def prepare_fastrtc() -> None:
     if not fastrtc_installed():
         raise Failed("not installed (--with-fastrtc installs it)")
+
+
+def prepare_pipecat() -> None:
+    if not pipecat_installed():
+        raise Failed("not installed (--with-pipecat installs it)")
 
 
 SYSTEMS = (
@@ -61,9 +78,14 @@ SYSTEMS = (
             "video": "/api/streams/video-echo/webrtc/offer",
             "slow-video": "/api/streams/slow-video/webrtc/offer",
             "blocked": "/api/streams/blocked/webrtc/offer",
+            "turns": "/api/streams/turns/webrtc/offer",
+            "barge-in": "/api/streams/barge-in/webrtc/offer",
+            "barge-in-socket": "/api/streams/barge-in/websocket/offer",
         },
         prepare_site,
         SITE_ENV,
+        voice_detector=[sys.executable, "-m", "benchmarks.clients.vad_cost"],
+        keeps_utterances=True,
     ),
     System(
         "aiortc",
@@ -73,7 +95,7 @@ SYSTEMS = (
     ),
     System(
         "fastrtc",
-        lambda port: [FASTRTC_PYTHON, TOP / "benchmarks" / "servers" / "fastrtc_echo.py", str(port), FASTRTC_WEIGHTS],
+        lambda port: [FASTRTC_PYTHON, "-m", "benchmarks.servers.fastrtc_echo", str(port), FASTRTC_WEIGHTS],
         {
             "idle": "/pause/webrtc/offer",
             "live": "/live/webrtc/offer",
@@ -83,8 +105,25 @@ SYSTEMS = (
             "video": "/video/webrtc/offer",
             "slow-video": "/slow-video/webrtc/offer",
             "blocked": "/blocked/webrtc/offer",
+            "turns": "/turns/webrtc/offer",
+            "barge-in": "/barge-in/webrtc/offer",
+            "barge-in-socket": "/barge-in/websocket/offer",
             "input": "/input",
         },
         prepare_fastrtc,
+        voice_detector=[FASTRTC_PYTHON, "-m", "benchmarks.servers.fastrtc_vad", FASTRTC_WEIGHTS],
+        at_once=1,
+    ),
+    System(
+        "pipecat",
+        lambda port: [PIPECAT_PYTHON, "-m", "benchmarks.servers.pipecat_turns", str(port)],
+        {"turns": "/smart/offer", "barge-in": "/long/offer"},
+        prepare_pipecat,
+    ),
+    System(
+        "pipecat-silence",
+        lambda port: [PIPECAT_PYTHON, "-m", "benchmarks.servers.pipecat_turns", str(port)],
+        {"turns": "/silence/offer"},
+        prepare_pipecat,
     ),
 )

@@ -1,6 +1,6 @@
-"""FastRTC's echoes, as its documentation writes them, and what disturbs others. Runs in FastRTC's own environment:
+"""FastRTC's echoes, as its documentation writes them, what disturbs others, and answers. Runs in its own environment:
 
-python fastrtc_echo.py PORT SILERO_ONNX
+python -m benchmarks.servers.fastrtc_echo PORT SILERO_ONNX
 """
 
 import asyncio
@@ -19,11 +19,21 @@ import uvicorn
 from fastapi import FastAPI
 from fastrtc import AsyncStreamHandler, ReplyOnPause, Stream, StreamHandler, wait_for_item
 
+from benchmarks import tones
+
 Audio = tuple[int, np.ndarray]
 
 
 def echo(audio: Audio) -> Iterator[Audio]:
     yield audio
+
+
+def answer(_audio: Audio) -> Iterator[Audio]:
+    yield from tones.reply(tones.SHORT_SECONDS)
+
+
+def long_answer(_audio: Audio) -> Iterator[Audio]:
+    yield from tones.reply(tones.LONG_SECONDS)
 
 
 class LiveEcho(AsyncStreamHandler):
@@ -69,6 +79,8 @@ def slow_video(picture: np.ndarray) -> np.ndarray:
 
 HANDLERS = (
     ("/pause", "audio", lambda: ReplyOnPause(echo)),
+    ("/turns", "audio", lambda: ReplyOnPause(answer)),
+    ("/barge-in", "audio", lambda: ReplyOnPause(long_answer)),
     ("/live", "audio", LiveEcho),
     ("/socket", "audio", lambda: LiveEcho(48000)),  # the rate that the other system has on its socket
     ("/blocked", "audio", Blocked),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
-from streams.media import StreamHandler
+from benchmarks import tones
+from benchmarks.environments import UTTERANCES
+from streams.media import ReplyOnPause, StreamHandler, get_current_context
 from streams.media.audio import Audio
 from streams.media.outputs import Picture
 from streams.registry import register
@@ -17,6 +20,19 @@ def video_echo(picture: Picture) -> Picture:
 def slow_video(picture: Picture) -> Picture:
     time.sleep(0.1)
     return picture
+
+
+def answer(audio: Audio) -> Iterator[Audio]:
+    """Play a short tone. What was said is kept for the benchmark to look at."""
+    try:
+        yield from tones.reply(tones.SHORT_SECONDS)
+    finally:
+        UTTERANCES.mkdir(exist_ok=True)
+        audio[1].tofile(UTTERANCES / f"{get_current_context().webrtc_id}-{time.time_ns()}.s16")
+
+
+def long_answer(_audio: Audio) -> Iterator[Audio]:
+    yield from tones.reply(tones.LONG_SECONDS)
 
 
 class Blocked(StreamHandler):
@@ -35,3 +51,5 @@ class Blocked(StreamHandler):
 register("video-echo", video_echo, modality="video")
 register("slow-video", slow_video, modality="video")
 register("blocked", Blocked())
+register("turns", ReplyOnPause(answer))
+register("barge-in", ReplyOnPause(long_answer))
