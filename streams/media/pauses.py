@@ -21,8 +21,7 @@ class AlgoOptions:
     """When to take a turn. All values are seconds of audio.
 
     audio_chunk_duration: the window in which speech is counted; it slides with the audio
-    started_talking_threshold: more speech than this within the window, and the user is talking. A single cough has up
-        to 0.22 s of what sounds like speech, the shortest words have 0.28 s; FastRTC's default is 0.2
+    started_talking_threshold: more speech than this within the window, and the user is talking
     speech_threshold: less speech than this within the window, and the user has paused
     max_continuous_speech_s: an utterance this long is answered although the user goes on
     interruption_threshold: this much speech holds a reply that is playing, until it proves to be talking or noise
@@ -34,14 +33,14 @@ class AlgoOptions:
     """
 
     audio_chunk_duration: float = 0.6
-    started_talking_threshold: float = 0.23
+    started_talking_threshold: float = 0.2
     speech_threshold: float = 0.1
     max_continuous_speech_s: float = float("inf")
     interruption_threshold: float = 0.09
     pre_roll: float = 0.3
     end_of_utterance: EndOfUtterance = "auto"
-    shortest_wait: float = 0.1
-    longest_wait: float = 0.8
+    shortest_wait: float = 0.13
+    longest_wait: float = 0.84
 
     @property
     def wants_semantic(self) -> bool:
@@ -112,6 +111,10 @@ class PauseDetector:
     """Seconds of silence after which it asks: the longer the silence, the better the answer."""
     HEARD = 8.0
     """Seconds of the utterance that are shown with the question."""
+    SURE = 0.1
+    """Seconds of certain speech in a beginning, too: a cough and a slamming door have less, a short word more."""
+    LASTING = 0.93
+    """Or this share of the window uncertain speech: somebody far from the microphone, or among others."""
     DISMISS = 0.2
     """Seconds of silence after which suspected speech was none, though it still counts if more of it follows."""
     BLIP = 0.04
@@ -169,9 +172,9 @@ class PauseDetector:
         self._state = _State.QUIET
         self._speech = False
         self._held = False
-        self._window: deque[tuple[float, bool]] = deque()
+        self._window: deque[tuple[float, float, float]] = deque()  # seconds, of them speech, of them surely speech
         self._window_length = 0.0
-        self._window_speech = 0.0
+        self._window_speech = self._window_sure = 0.0
         self._kept: deque[Samples] = deque()
         self._kept_length = 0.0
         self._run = self._spoken = 0.0
@@ -195,7 +198,7 @@ class PauseDetector:
         self._speech = probability >= self.threshold - (self.HYSTERESIS if self._speech else 0.0)
         self._run = self._run + hop if self._speech else 0.0
         self._spoken += hop * self._speech
-        self._slide(hop)
+        self._slide(hop, self._certainty(probability))
         self._kept.append(samples)
         self._kept_length += hop
         if self._state is _State.TALKING:
@@ -215,14 +218,20 @@ class PauseDetector:
         self._wait = self.patience.wait(self._completeness)
         return self._while_talking()
 
-    def _slide(self, hop: float) -> None:
-        self._window.append((hop, self._speech))
+    def _certainty(self, probability: float) -> float:
+        """From 0 at the threshold to 1: a model is sure of words, and in two minds about coughs and doors."""
+        return float(max(probability - self.threshold, 0.0) / (1 - self.threshold)) ** 3
+
+    def _slide(self, hop: float, certainty: float) -> None:
+        self._window.append((hop, hop * self._speech, hop * certainty))
         self._window_length += hop
         self._window_speech += hop * self._speech
+        self._window_sure += hop * certainty
         while self._window_length > self.options.audio_chunk_duration + 1e-9:
-            old, was_speech = self._window.popleft()
+            old, speech, sure = self._window.popleft()
             self._window_length -= old
-            self._window_speech -= old * was_speech
+            self._window_speech -= speech
+            self._window_sure -= sure
 
     # -- before an utterance ------------------------------------------------------------------------------------
 
@@ -235,7 +244,7 @@ class PauseDetector:
             self._speech_began = self.clock - hop
             self._forget_before(self._speech_began - self.options.pre_roll)
         self._forget_before(self.clock - self._window_length - self.options.pre_roll)
-        if self._window_speech > self.options.started_talking_threshold + 1e-9:
+        if self._has_begun():
             self._state = _State.TALKING
             self._learn()
             return [SpeechStarted(self._speech_began)]
@@ -250,6 +259,11 @@ class PauseDetector:
             self._held = True
             return [SpeechSuspected()]
         return []
+
+    def _has_begun(self) -> bool:
+        if self._window_speech <= self.options.started_talking_threshold + 1e-9:
+            return False
+        return self._window_sure > self.SURE or self._window_speech > self.LASTING * self.options.audio_chunk_duration
 
     def _learn(self) -> None:
         """Was the last pause the end of what this speaker had to say, or did they only draw breath?"""

@@ -57,8 +57,8 @@ class AudioChunk(TypedDict):
     end: int
 
 
-DITHER = (6e-5 * np.random.default_rng(1).standard_normal(HOP)).astype(np.float32)
-"""Two units of int16: after digital silence, which no room has, the model takes a slamming door for speech."""
+DITHER = (1.5e-4 * np.random.default_rng(1).standard_normal(HOP)).astype(np.float32)
+"""Five units of int16, -76 dB: after digital silence, which no room has, the model takes doors for speech."""
 CATCH_UP = 8
 """Hops of the quiet room that the model hears after all, when something follows."""
 

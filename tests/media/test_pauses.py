@@ -99,7 +99,7 @@ def test_speech_is_suspected_then_certain() -> None:
     listener = Listener().hear(0.96, 0).hear(2, SPEECH)
     suspected, started = listener.only(SpeechSuspected), listener.only(SpeechStarted)
     assert suspected[0] - 0.96 == pytest.approx(0.09, abs=SECONDS)
-    assert started[0] - 0.96 == pytest.approx(0.23, abs=SECONDS)
+    assert started[0] - 0.96 == pytest.approx(0.2, abs=SECONDS)
     assert isinstance(started[1], SpeechStarted)
     assert started[1].at == pytest.approx(0.96)
 
@@ -126,7 +126,7 @@ def test_the_pause_follows_the_options(window: float, threshold: float) -> None:
 
 @pytest.mark.parametrize("threshold", [0.1, 0.2, 0.4])
 def test_the_start_follows_the_options(threshold: float) -> None:
-    listener = Listener(AlgoOptions(started_talking_threshold=threshold)).hear(0.96, 0).hear(2, SPEECH)
+    listener = Listener(AlgoOptions(started_talking_threshold=threshold)).hear(0.96, 0).hear(2, 1.0)
     assert listener.only(SpeechStarted)[0] - 0.96 == pytest.approx(threshold, abs=SECONDS)
 
 
@@ -253,11 +253,10 @@ def test_hours_of_silence_and_speech_do_not_wear_it_out() -> None:
 
 
 def test_the_defaults_of_fastrtc() -> None:
-    """But for the start: 0.2 s would take a cough for a word."""
     options = dataclasses.asdict(AlgoOptions())
     assert {name: options[name] for name in list(options)[:4]} == {
         "audio_chunk_duration": 0.6,
-        "started_talking_threshold": 0.23,
+        "started_talking_threshold": 0.2,
         "speech_threshold": 0.1,
         "max_continuous_speech_s": float("inf"),
     }
@@ -462,3 +461,11 @@ def test_words_decide_unless_a_length_of_silence_is_asked_for(
 ) -> None:
     options = AlgoOptions(audio_chunk_duration=window, speech_threshold=threshold, end_of_utterance=mode)
     assert options.wants_semantic is expected
+
+
+@pytest.mark.parametrize(
+    ("probability", "seconds", "begins"), [(0.95, 0.23, True), (0.7, 0.4, False), (0.7, 0.6, True)]
+)
+def test_a_beginning_is_certain_or_lasting(probability: float, seconds: float, begins: bool) -> None:
+    listener = Listener().hear(0.96, 0).hear(seconds, probability).hear(1, 0)
+    assert ("Started" in listener.names()) is begins
