@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 TEST_COMMANDS := chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fetch clean test-commands
+.PHONY: help run test check bench fetch clean compiler test-commands packages
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,11 +17,11 @@ $(PY):
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.base: pyproject.toml | $(PY)
+$(VENV)/.base: pyproject.toml | $(PY) compiler
 	$(PY) -m pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(PY)
+$(VENV)/.dev: pyproject.toml | $(PY) compiler
 	$(PY) -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.base
 
@@ -52,10 +52,15 @@ clean: ## remove the virtual environment and caches (var/, with the database, st
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+compiler: # pip builds the speech synthesiser from C
+	@command -v cc >/dev/null || $(MAKE) --no-print-directory packages NAMES="gcc libc6-dev"
+
 test-commands:
 	@missing=""; for name in $(TEST_COMMANDS); do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
-	[ -z "$$missing" ] && exit 0; \
-	if [ "$$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo"; else \
-		echo "The tests need$$missing. Install with: sudo apt-get install$$missing" >&2; exit 1; fi; \
-	echo "installing$$missing"; \
-	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+	[ -z "$$missing" ] || $(MAKE) --no-print-directory packages NAMES="$$missing"
+
+packages: # NAMES, through apt
+	@if [ "$$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo"; else \
+		echo "Needed: $(NAMES). Install with: sudo apt-get install $(NAMES)" >&2; exit 1; fi; \
+	echo "installing $(NAMES)"; \
+	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(NAMES) >/dev/null

@@ -13,11 +13,12 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: 
 from streams.live.lifecycle import install  # noqa: E402
 from streams.routing import websocket_urlpatterns  # noqa: E402
 from streams.services import warm_up  # noqa: E402
+from telephony.routing import websocket_urlpatterns as telephone_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
         "http": ASGIStaticFilesHandler(django_application),
-        "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
+        "websocket": AuthMiddlewareStack(URLRouter([*websocket_urlpatterns, *telephone_urlpatterns])),
     }
 )
 

@@ -159,6 +159,16 @@ STREAMS_MEDIA_TIMEOUT = 10.0  # seconds without a packet after which a client co
 STREAMS_ICE_SERVERS: list[dict[str, Any]] = []  # for clients: {"urls": …, "username": …, "credential": …}
 STREAMS_SERVER_ICE_SERVERS: list[dict[str, Any]] = []  # for this server's own end of a connection
 
+TELEPHONY_PUBLIC_URL = os.environ.get("TELEPHONY_PUBLIC_URL", "")  # what the provider calls, when behind a proxy
+TWILIO_ACCOUNT_SID = os.environ.get("TWILIO_ACCOUNT_SID", "")
+TWILIO_AUTH_TOKEN = os.environ.get("TWILIO_AUTH_TOKEN", "")
+TELNYX_PUBLIC_KEY = os.environ.get("TELNYX_PUBLIC_KEY", "")  # base64, from the account's page
+
+# What answers in the stream “assistant”: any endpoint with OpenAI's chat completions; without a URL, simple rules.
+ASSISTANT_URL = os.environ.get("ASSISTANT_URL", "").strip()
+ASSISTANT_MODEL = os.environ.get("ASSISTANT_MODEL", "").strip()
+ASSISTANT_API_KEY = os.environ.get("ASSISTANT_API_KEY", "").strip()
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -6,6 +6,7 @@ from rtcproject.api import api
 
 urlpatterns = [
     path("", include("streams.urls")),
+    path("", include("telephony.urls")),
     path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import NON_FIELD_ERRORS
 
 from streams.live.manager import LiveSession, manager
@@ -88,6 +89,12 @@ class NoWebSocket(StreamsError):
     detail = "Only audio goes over a WebSocket. Connect with WebRTC to this stream."
 
 
+class NoTelephone(StreamsError):
+    code = "unsupported_media"
+    status = 400
+    detail = "Only audio streams can be called."
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who calls. ``owner`` is what a session is bound to: a user, a Django session or a token."""
@@ -160,6 +167,28 @@ def open_websocket(
     return transport
 
 
+def check_room(stream: Stream) -> None:
+    """Raise the StreamsError that says why no call can come in now."""
+    _check_admission(stream, "")
+
+
+def open_call(
+    stream: Stream,
+    call_id: str,
+    transport: Transport,
+    about: Mapping[str, str],
+    on_closed: Callable[[Session, Reason], None],
+) -> Session:
+    """Open a session for a telephone call. ``about`` is what handlers find as their context's ``caller``."""
+    registration = _check_admission(stream, call_id)
+    if registration.modality != "audio":
+        raise NoTelephone
+    caller = Caller(AnonymousUser(), f"call:{call_id}")
+    session = _open_session(stream, registration, caller, call_id, transport, about, on_closed)
+    session.handler.phone_mode = True
+    return session
+
+
 def _check_admission(stream: Stream, webrtc_id: str) -> Registration:
     """Nothing may be awaited between this and ``_open_session``."""
     manager.check_admission(webrtc_id, stream.slug, stream.concurrency_limit, settings.STREAMS_MAX_SESSIONS)
@@ -169,16 +198,27 @@ def _check_admission(stream: Stream, webrtc_id: str) -> Registration:
 
 
 def _open_session(
-    stream: Stream, registration: Registration, caller: Caller, webrtc_id: str, transport: Transport
+    stream: Stream,
+    registration: Registration,
+    caller: Caller,
+    webrtc_id: str,
+    transport: Transport,
+    about: Mapping[str, str] | None = None,
+    on_closed: Callable[[Session, Reason], None] = lambda session, reason: None,
 ) -> Session:
     """Take a slot and give it a session."""
-    context = Context(webrtc_id, stream.slug, transport.name, caller.user, stream.options_for_handler())
+    context = Context(webrtc_id, stream.slug, transport.name, caller.user, stream.options_for_handler(), about or {})
+
+    def closed(session: Session, reason: Reason) -> None:
+        manager.discard(session, reason)
+        on_closed(session, reason)
+
     session = Session(
         _handler(stream, registration),
         transport,
         context,
         config=SessionConfig(settings.STREAMS_CONNECT_TIMEOUT, stream.time_limit, settings.DEBUG, registration.mode),
-        hooks=Hooks(on_closed=manager.discard, on_outputs=manager.publish, on_reply=partial(_tell_of_reply, context)),
+        hooks=Hooks(on_closed=closed, on_outputs=manager.publish, on_reply=partial(_tell_of_reply, context)),
         inputs=registration.initial_inputs(),
     )
     manager.add(session, stream.slug, caller.owner)

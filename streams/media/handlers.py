@@ -150,6 +150,9 @@ class Handler(ABC):
         """Wait until everything that was emitted has been played, or dropped."""
         await self.port.played()
 
+    def on_dtmf(self, key: str) -> None:  # noqa: B027
+        """A key of the telephone has been pressed: 0-9, *, #, A-D. Called in the event loop."""
+
     async def handle(self, frame: Audio) -> None:  # noqa: B027
         """Take one frame of audio. Called by the session, one at a time."""
 

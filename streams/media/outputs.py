@@ -22,10 +22,14 @@ class AdditionalOutputs:
 
 
 class CloseStream:
-    """Emit it to end the session once everything that was said has been played."""
+    """Emit it to end the session once everything that was said has been played.
 
-    def __init__(self, msg: str = "Stream closed") -> None:
+    transfer_to: a telephone number, +49…, with which a telephone call then goes on
+    """
+
+    def __init__(self, msg: str = "Stream closed", transfer_to: str = "") -> None:
         self.msg = msg
+        self.transfer_to = transfer_to
 
 
 @dataclass

@@ -254,6 +254,18 @@ class Session:
         except Exception as error:  # noqa: BLE001 - user code: contained
             self.report(error)
 
+    def press(self, key: str) -> None:
+        """Tell the handler of a telephone's key."""
+        if self.state is State.LIVE:
+            self.run(self._press(key))
+
+    async def _press(self, key: str) -> None:
+        await self._begun.wait()
+        try:
+            self.handler.on_dtmf(key)
+        except Exception as error:  # noqa: BLE001 - user code: contained
+            self.report(error)
+
     # -- output (the handler's Port) ----------------------------------------------------------------------------
 
     async def play(self, item: Emitted) -> None:
@@ -279,6 +291,7 @@ class Session:
         elif isinstance(extra, CloseStream):
             self.finish()
             await self.played()
+            self.transport.transfer(extra.transfer_to)
             self.close(Reason.HANDLER_CLOSED, extra.msg)
 
     def send_message(self, message: Message) -> None:

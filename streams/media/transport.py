@@ -37,6 +37,9 @@ class Transport(Protocol):
     async def played(self) -> None:
         """Wait until the client has played what it has been sent ahead."""
 
+    def transfer(self, number: str) -> None:
+        """Go on with another telephone when the session has ended. Only a telephone can."""
+
     async def close(self) -> None:
         """Deliver queued messages as far as the client still takes them, and let go of everything. Idempotent."""
 
@@ -70,6 +73,9 @@ class FakeTransport:
         return 0.0
 
     async def played(self) -> None:
+        pass
+
+    def transfer(self, number: str) -> None:
         pass
 
     async def close(self) -> None:

@@ -220,6 +220,9 @@ class WebRTCTransport:
         trips = [trip for report in reports if (trip := getattr(report, "roundTripTime", None))]
         return min(trips) / 2 if trips else 0.0
 
+    def transfer(self, number: str) -> None:
+        """Only a telephone call can go on elsewhere."""
+
     async def played(self) -> None:
         """Nothing to wait for, for the same reason."""
 

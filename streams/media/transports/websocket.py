@@ -261,6 +261,9 @@ class WebSocketTransport:
         payload = base64.b64encode(mulaw.encode(samples)).decode()
         return f'{{"event":"media","media":{{"payload":"{payload}"}}}}'
 
+    def transfer(self, number: str) -> None:
+        """Only a telephone call can go on elsewhere."""
+
     async def played(self) -> None:
         await asyncio.sleep(self.ahead())
 

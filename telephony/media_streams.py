@@ -1,0 +1,143 @@
+"""What a telephone provider's media socket says, as events; and what a provider's codec must do. Sans I/O."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from streams.media import mulaw
+from streams.media.audio import Samples
+
+RATE = 8000
+"""Of everything on a telephone line, in Hz."""
+FRAME = 160
+"""Samples of 20 ms."""
+KEYS = frozenset("0123456789*#ABCD")
+"""Of a telephone."""
+
+
+class ProtocolError(ValueError):
+    """What the provider sent cannot be understood; the text says why."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The call's audio begins."""
+
+    stream_id: str
+    call_id: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """What the webhook's answer gave along, and what the provider tells of the call."""
+
+
+@dataclass(frozen=True)
+class Media:
+    chunk: int
+    """Counts up by one; the network may repeat and reorder."""
+    samples: Samples
+    """The caller's, mono int16 at RATE."""
+
+
+@dataclass(frozen=True)
+class Digit:
+    """A key has been pressed: 0-9, *, #, A-D."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Everything sent before the mark of this name has been played, or cleared."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The caller has hung up, or the provider has."""
+
+
+Event = Started | Media | Digit | Marked | Stopped | None
+
+
+class Codec(Protocol):
+    """One provider's messages. An instance serves one call; it learns the stream's id from the start."""
+
+    def parse(self, text: str) -> Event:
+        """Understand a message; None for one that means nothing to us. Raises ProtocolError."""
+
+    def media(self, samples: Samples) -> str:
+        """Audio to play: mono int16 at RATE."""
+
+    def mark(self, name: str) -> str:
+        """Ask to be told when everything before has been played."""
+
+    def clear(self) -> str:
+        """Drop what has not been played."""
+
+
+class JsonCodec:
+    """The JSON that Twilio made common and others speak with other names for the same."""
+
+    stream_key = "streamSid"
+
+    def __init__(self) -> None:
+        self._stream_id = ""
+
+    def parse(self, text: str) -> Event:
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError):
+            raise ProtocolError("The message is not JSON.") from None
+        if not isinstance(body, dict):
+            raise ProtocolError("The message is not an object.")
+        try:
+            return self._understood(body)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ProtocolError(f"The {str(body.get('event'))[:20]!r} event cannot be understood: {error!r}.") from None
+
+    def _understood(self, body: dict[str, Any]) -> Event:
+        match body.get("event"):
+            case "start":
+                self._stream_id = str(body[self.stream_key])
+                return self.started(body["start"])
+            case "media" if body["media"].get("track", "inbound") == "inbound":
+                samples = mulaw.decode(base64.b64decode(body["media"]["payload"], validate=True))
+                return Media(int(body["media"]["chunk"]), samples) if samples.size else None
+            case "dtmf":
+                return Digit(_key(body["dtmf"]["digit"]))
+            case "mark":
+                return Marked(str(body["mark"]["name"]))
+            case "stop":
+                return Stopped()
+        return None  # "connected", and what the provider may add
+
+    def started(self, start: dict[str, Any]) -> Started:
+        """What the "start" says. Raises what a dictionary raises when something is missing, and ValueError."""
+        raise NotImplementedError
+
+    def media(self, samples: Samples) -> str:
+        return self._message("media", media={"payload": base64.b64encode(mulaw.encode(samples)).decode()})
+
+    def mark(self, name: str) -> str:
+        return self._message("mark", mark={"name": name})
+
+    def clear(self) -> str:
+        return self._message("clear")
+
+    def _message(self, event: str, **content: Any) -> str:
+        return json.dumps({"event": event, self.stream_key: self._stream_id, **content}, separators=(",", ":"))
+
+
+def _key(digit: Any) -> str:
+    if digit not in KEYS:
+        raise ValueError(f"no key {str(digit)[:10]!r}")
+    return str(digit)
+
+
+def texts(values: Any) -> dict[str, str]:
+    """Custom parameters, which are texts whatever JSON they came as. None is none."""
+    return {str(name): str(value) for name, value in dict(values or {}).items()}

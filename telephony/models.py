@@ -1,0 +1,77 @@
+from django.core.validators import RegexValidator
+from django.db import models
+
+from streams.models import Stream
+
+E164 = RegexValidator(
+    r"^\+[1-9]\d{6,14}$", "Write the number as +49301234567: with the country's code, without spaces."
+)
+
+
+class PhoneNumber(models.Model):
+    """A number that people call, and the stream that answers there."""
+
+    number = models.CharField(max_length=16, unique=True, validators=[E164])
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="phone_numbers")
+    enabled = models.BooleanField(default=True)
+    language = models.CharField(
+        max_length=16, default="en-US", help_text="Of the words below, as the provider names it: en-US, de-DE."
+    )
+    greeting = models.CharField(
+        max_length=300, blank=True, help_text="Said before the stream answers. Empty: it answers at once."
+    )
+    words_when_full = models.CharField(
+        max_length=300, default="All lines are busy at the moment. Please call again in a few minutes."
+    )
+    words_when_closed = models.CharField(max_length=300, default="Nobody answers here at the moment. Goodbye.")
+    words_when_failed = models.CharField(max_length=300, default="Something went wrong. Please call again.")
+
+    class Meta:
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class Call(models.Model):
+    """One call, from the first webhook to its end."""
+
+    class Direction(models.TextChoices):
+        IN = "in", "Incoming"
+        OUT = "out", "Outgoing"
+
+    class Status(models.TextChoices):
+        RINGING = "ringing", "Ringing"
+        TALKING = "talking", "Talking"
+        REFUSED = "refused", "Refused"
+        FAILED = "failed", "Failed"
+        ENDED = "ended", "Ended"
+
+    provider = models.CharField(max_length=20)
+    call_id = models.CharField("call at the provider", max_length=64, db_index=True)
+    direction = models.CharField(max_length=3, choices=Direction.choices, default=Direction.IN)
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.RINGING)
+    caller = models.CharField(max_length=64, blank=True)
+    called = models.CharField(max_length=64, blank=True)
+    stream = models.ForeignKey(Stream, null=True, on_delete=models.SET_NULL, related_name="calls")
+    phone_number = models.ForeignKey(PhoneNumber, null=True, on_delete=models.SET_NULL, related_name="calls")
+    token = models.CharField(max_length=64, blank=True, editable=False)  # SHA-256 of the socket's one-time token
+    transfer_to = models.CharField(max_length=16, blank=True)
+    end_reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["provider", "call_id"], name="one_record_per_call")]
+
+    def __str__(self) -> str:
+        return f"{self.caller or 'unknown'} → {self.called or 'unknown'}"
+
+    @property
+    def seconds(self) -> float | None:
+        """How long they talked."""
+        if self.answered_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.answered_at).total_seconds()
