@@ -192,6 +192,11 @@ class PauseDetector:
             wanted -= part.size
         return np.concatenate(parts[::-1]) if parts else np.zeros(0, np.int16)
 
+    def forget_before(self, moment: float) -> None:
+        """Drop what was said before this media time."""
+        while self._kept and self.clock - self._kept_length + self._kept[0].size / self.rate <= moment + 1e-9:
+            self._kept_length -= self._kept.popleft().size / self.rate
+
     def push(self, samples: Samples, probability: float) -> list[Event]:
         hop = samples.size / self.rate
         self.clock += hop
@@ -238,12 +243,12 @@ class PauseDetector:
     def _while_not_talking(self, hop: float) -> list[Event]:
         if self._state is _State.QUIET:
             if not self._speech:
-                self._forget_before(self.clock - self.options.pre_roll)
+                self.forget_before(self.clock - self.options.pre_roll)
                 return []
             self._state = _State.SUSPECTED
             self._speech_began = self.clock - hop
-            self._forget_before(self._speech_began - self.options.pre_roll)
-        self._forget_before(self.clock - self._window_length - self.options.pre_roll)
+            self.forget_before(self._speech_began - self.options.pre_roll)
+        self.forget_before(self.clock - self._window_length - self.options.pre_roll)
         if self._has_begun():
             self._state = _State.TALKING
             self._learn()
@@ -251,7 +256,7 @@ class PauseDetector:
         if self._window_speech < 1e-9:
             self._state = _State.QUIET
             self._spoken = 0.0
-            self._forget_before(self.clock - self.options.pre_roll)
+            self.forget_before(self.clock - self.options.pre_roll)
         if self._held and self.clock - self._speech_ended >= self.DISMISS:
             self._held = False
             return [SpeechDismissed()]
@@ -320,7 +325,3 @@ class PauseDetector:
             self._kept_length = self._spoken = 0.0
             self._speech_began = self.clock
         return paused
-
-    def _forget_before(self, moment: float) -> None:
-        while self._kept and self.clock - self._kept_length + self._kept[0].size / self.rate <= moment + 1e-9:
-            self._kept_length -= self._kept.popleft().size / self.rate

@@ -8,6 +8,8 @@ import dataclasses
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
+
 from streams.media import weights
 from streams.media.audio import Audio, Samples
 from streams.media.determine_pause import (
@@ -45,6 +47,9 @@ from streams.media.vad import (
 
 RECOGNISE_EACH = 0.3
 """Seconds of new audio after which the recogniser is asked again whether an interruption has words."""
+
+STALL_SECONDS = 1.0
+"""A client that sends nothing for so long in the middle of an utterance has been muted: that is silence, too."""
 
 _judging_utterances = UserThread("stream-end-of-utterance")
 """One for the process: the model has one session, and answers in less time than a pause takes."""
@@ -148,6 +153,7 @@ class ReplyOnPause(DeterminesPause):
         self._words: asyncio.Task[None] | None = None
         self._questions: set[asyncio.Task[None]] = set()
         self._doubted = False
+        self._stall: asyncio.TimerHandle | None = None
         # Off the loop: the first session of a stream may be the first that wants the model.
         self._judge = await _judging_utterances.run(self._completeness_model)
         patience = Patience(options.shortest_wait, options.longest_wait) if self._judge is not None else None
@@ -193,6 +199,8 @@ class ReplyOnPause(DeterminesPause):
             self._subclass.stop()
         for task in [*self._questions, *([self._words] if self._words else [])]:
             task.cancel()
+        if self._stall is not None:
+            self._stall.cancel()
         await super().end()
         if self._judging is not None:
             self._judging.stop()
@@ -216,9 +224,12 @@ class ReplyOnPause(DeterminesPause):
 
     def trigger_response(self, text: str = "") -> None:
         """Reply now, to ``text`` or to what has been said so far, as if the user had paused."""
-        captured = self._detector.captured() if self._subclass is None else self.state.heard()
+        said = self._said_so_far()
         self._forget()
-        self._reply_to((self.input_sample_rate, captured[None, :]), text)
+        self._reply_to((self.input_sample_rate, said[None, :]), text)
+
+    def _said_so_far(self) -> Samples:
+        return self._detector.captured() if self._subclass is None else self.state.heard()
 
     # -- what is heard ------------------------------------------------------------------------------------------
 
@@ -236,6 +247,7 @@ class ReplyOnPause(DeterminesPause):
             case SpeechStarted():
                 self._doubt()
                 self.port.send_message(log("started_talking"))
+                self._watch()
             case SpeechHesitated():
                 self._ask(event)
             case SpeechPaused() if self._words is not None:
@@ -245,6 +257,18 @@ class ReplyOnPause(DeterminesPause):
                 self._resume()
             case SpeechPaused():
                 self._paused(event)
+
+    def _watch(self) -> None:
+        """While somebody talks, notice that nothing comes any more."""
+        if not self._detector.talking:
+            return
+        missing = self.port.loop.time() - self._heard_at
+        if missing >= STALL_SECONDS:
+            self._on_events(self._detector.push(np.zeros(round(missing * self.input_sample_rate), np.int16), 0.0))
+            return
+        if self._stall is not None:
+            self._stall.cancel()
+        self._stall = self.port.loop.call_later(STALL_SECONDS - missing, self._watch)
 
     def _ask(self, hesitation: SpeechHesitated) -> None:
         question = self._in_background(self._judge_utterance(hesitation))

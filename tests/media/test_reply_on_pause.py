@@ -575,3 +575,16 @@ async def test_a_trigger_that_comes_before_the_handler_has_begun_is_answered() -
     assert talk.client.errors == []
     assert len(talk.utterances) == 1
     await talk.client.session.close(Reason.CLIENT_CLOSED)
+
+
+async def test_a_client_that_falls_silent_altogether_is_answered() -> None:
+    """A page that is muted in the middle of a sentence may send nothing at all."""
+    async with Conversation() as talk:
+        await talk.client.speak(voice(1.0))
+        await asyncio.sleep(0.9)
+        assert talk.utterances == []
+        await asyncio.sleep(0.2)
+        assert len(talk.utterances) == 1
+        await asyncio.sleep(5)
+        await talk.ask()
+        assert len(talk.utterances) == 2
