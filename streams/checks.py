@@ -10,7 +10,7 @@ from streams.registry import registry
 
 
 def check_weights(**kwargs: Any) -> list[CheckMessage]:
-    missing = [name for name in weights.WEIGHTS if not _is_fetched(name)]
+    missing = [name for name in weights.shipped() if not _is_fetched(name)]
     if not missing:
         return []
     return [

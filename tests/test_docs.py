@@ -23,7 +23,7 @@ BLOCKS = [
 @pytest.mark.parametrize("block", BLOCKS)
 async def test_python_in_the_docs_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_registry", {})
-    exec(compile(block, "docs", "exec"), {"__name__": "docs"})
+    exec(compile(block, "docs", "exec", dont_inherit=True), {"__name__": "docs"})
     assert registry.all(), "the block registers nothing"
     for registration in registry:
         assert isinstance(registration.prototype.copy(), Handler)

@@ -16,11 +16,21 @@ from streams.media.messages import create_message
 from streams.media.outputs import AdditionalOutputs, CloseStream, WebRTCData
 from streams.media.pauses import AlgoOptions
 from streams.media.reply_on_pause import ReplyOnPause
+from streams.media.reply_on_stop_words import ReplyOnStopWords, ReplyOnStopWordsState
 from streams.media.replying import AudioGenerator
 from streams.media.smart_turn import EndOfUtteranceModel, SmartTurn
+from streams.media.speech.cartesia import CartesiaTTSOptions
+from streams.media.speech.engines import register_engine
+from streams.media.speech.espeak import EspeakTTSOptions
+from streams.media.speech.kokoro import KokoroTTSOptions
+from streams.media.speech.pico import PicoTTSOptions
+from streams.media.speech.recognition import SpeechToText, Transcriber, get_stt_model, recognise
+from streams.media.speech.synthesis import SynthesisFailed, Synthesizer, TextToSpeech, get_tts_model
+from streams.media.stop_words import StopWords
 from streams.media.timing import ReplyTiming, get_reply_timing
 from streams.media.vad import AudioChunk, PauseDetectionModel, SileroVad, SileroVadOptions, get_silero_model
 from streams.media.video import AsyncAudioVideoStreamHandler, AudioVideoStreamHandler, VideoStreamHandler
+from streams.media.walkie_talkie import WalkieTalkie
 
 __all__ = [
     "AdditionalOutputs",
@@ -31,20 +41,33 @@ __all__ = [
     "AudioChunk",
     "AudioGenerator",
     "AudioVideoStreamHandler",
+    "CartesiaTTSOptions",
     "CloseStream",
     "Context",
     "EndOfUtteranceModel",
+    "EspeakTTSOptions",
     "Handler",
     "InterruptionOptions",
+    "KokoroTTSOptions",
     "PauseDetectionModel",
+    "PicoTTSOptions",
     "ReplyOnPause",
+    "ReplyOnStopWords",
+    "ReplyOnStopWordsState",
     "ReplyTiming",
     "SileroVad",
     "SileroVadOptions",
     "SmartTurn",
+    "SpeechToText",
+    "StopWords",
     "StreamHandler",
     "StreamHandlerBase",
+    "SynthesisFailed",
+    "Synthesizer",
+    "TextToSpeech",
+    "Transcriber",
     "VideoStreamHandler",
+    "WalkieTalkie",
     "Warning",
     "WebRTCData",
     "WebRTCError",
@@ -58,5 +81,9 @@ __all__ = [
     "get_current_context",
     "get_reply_timing",
     "get_silero_model",
+    "get_stt_model",
+    "get_tts_model",
+    "recognise",
+    "register_engine",
     "wait_for_item",
 ]

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+GIVING_WAY = 10
+"""Niceness of what computes for long: the event loop, which has 20 ms for everybody's audio, comes first."""
 
 
 class UserThread:
@@ -18,10 +23,13 @@ class UserThread:
 
     A daemon thread: user code that never returns cannot keep the process from exiting. The loop's default executor
     is no place for it, since aiortc encodes there and a few blocked handlers would silence everybody.
+
+    gives_way: for work that keeps a core busy. The event loop is served first where there are too few of them.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, gives_way: bool = False) -> None:
         self._name = name
+        self._gives_way = gives_way
         self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -54,8 +62,16 @@ class UserThread:
         self._jobs.put(None)
 
     def _work(self) -> None:
+        if self._gives_way:
+            give_way()
         while (job := self._jobs.get()) is not None:
             job()
+
+
+def give_way() -> None:
+    """Let the other threads of this process go first. Only on Linux does a thread have a priority of its own."""
+    if sys.platform == "linux":
+        os.nice(GIVING_WAY)
 
 
 def raise_if_cancelled(error: BaseException) -> None:

@@ -36,13 +36,21 @@ class ReplyTiming:
     """Audio of it that the client was given to hear; what was held or dropped is not in it."""
     interrupted: bool = False
     """Whether the user spoke over it, and it was cut short."""
+    steps: dict[str, float] = field(default_factory=dict)
+    """Moments that the reply function has noted, by names of its own."""
     previous: ReplyTiming | None = field(default=None, repr=False)
     """The reply before, which is over."""
 
     def as_data(self) -> dict[str, Any]:
         """Everything but ``previous``, in milliseconds' precision, as JSON can hold it."""
         values = {name.name: getattr(self, name.name) for name in dataclasses.fields(self) if name.name != "previous"}
-        return {name: round(value, 3) if isinstance(value, float) else value for name, value in values.items()}
+        return {name: _rounded(value) for name, value in values.items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return round(value, 3) if isinstance(value, float) else value
 
 
 current_timing: ContextVar[ReplyTiming] = ContextVar("streams.media.timing")

@@ -33,6 +33,8 @@ class Weight:
     sha256: str
     size: int
     licence: str
+    optional: bool = False
+    """Fetched when it is named: no stream that is shipped needs it."""
 
 
 WEIGHTS: dict[str, Weight] = {
@@ -56,6 +58,55 @@ WEIGHTS: dict[str, Weight] = {
         size=8_679_182,
         licence="BSD-2-Clause",
     ),
+    # English only: the Spanish model beside it has another licence.
+    "moonshine-tiny-encoder": Weight(
+        ecosystem="npm",
+        package="@moonshine-ai/moonshine-js",
+        version="0.1.29",
+        member="package/dist/model/tiny/quantized/encoder_model.onnx",
+        sha256="c6fc4b7bc5af75c0591fd157a1f3829b533d18e9769a888fd95a62e470dd4f4a",
+        size=7_937_661,
+        licence="MIT",
+    ),
+    "moonshine-tiny-decoder": Weight(
+        ecosystem="npm",
+        package="@moonshine-ai/moonshine-js",
+        version="0.1.29",
+        member="package/dist/model/tiny/quantized/decoder_model_merged.onnx",
+        sha256="eed87831c3a6103534aae7d47a5d485025c659a1323901513961c39fe8a1a367",
+        size=20_243_286,
+        licence="MIT",
+    ),
+    "moonshine-tokenizer": Weight(
+        ecosystem="pip",
+        package="useful-moonshine-onnx",
+        version="20251121",
+        member="moonshine_onnx/assets/tokenizer.json",
+        sha256="b68b995a58b3373db6c4f46864a9db50cd1333d086150ffa2c1096581ede9c10",
+        size=1_985_533,
+        licence="MIT",
+    ),
+    # Later versions have no base model.
+    "moonshine-base-encoder": Weight(
+        ecosystem="npm",
+        package="@usefulsensors/moonshine-js",
+        version="0.1.15",
+        member="package/dist/model/base/quantized/encoder_model.onnx",
+        sha256="1dd9ab0a7f987113d30affcba5a068d11c8f90fa0223caa3e491ade431ad9751",
+        size=20_513_063,
+        licence="MIT",
+        optional=True,
+    ),
+    "moonshine-base-decoder": Weight(
+        ecosystem="npm",
+        package="@usefulsensors/moonshine-js",
+        version="0.1.15",
+        member="package/dist/model/base/quantized/decoder_model_merged.onnx",
+        sha256="cc9f3cd6698a369c6008b41aa60aa3fb3322e7f03c9bdf19d8e6b7200afca4f3",
+        size=42_498_870,
+        licence="MIT",
+        optional=True,
+    ),
 }
 
 _directory = Path(os.environ.get("STREAMS_MODELS_DIR", "var/models"))
@@ -72,10 +123,24 @@ def set_directory(path: str | Path) -> None:
 
 def path(name: str) -> Path:
     """The fetched file. Raises WeightsMissing when it is not there."""
-    found = _target(name)
-    if not found.is_file():
-        raise WeightsMissing(f"The weights of {name} are not in {_directory}. Run: manage.py fetch_models {name}")
+    return paths(name)[0]
+
+
+def paths(*names: str) -> list[Path]:
+    """The fetched files of a model that has several. Raises WeightsMissing, which names all that are not there."""
+    found = [_target(name) for name in names]
+    missing = [name for name, file in zip(names, found, strict=True) if not file.is_file()]
+    if missing:
+        raise WeightsMissing(
+            f"The weights of {', '.join(missing)} are not in {_directory}. "
+            f"Run: manage.py fetch_models {' '.join(missing)}"
+        )
     return found
+
+
+def shipped() -> list[str]:
+    """The weights that the streams of this site need."""
+    return [name for name, weight in WEIGHTS.items() if not weight.optional]
 
 
 def fetch(name: str, report: Callable[[str], None] = lambda message: None, *, force: bool = False) -> Path:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from streams.media import reply_on_pause, weights
+from streams.media.speech.engines import load_engine
+from streams.media.speech.moonshine import Moonshine
 from streams.media.vad import AudioChunk, SileroVad, get_silero_model
 from tests.media.virtual_time import VirtualTimeLoop, count_threads
 
@@ -46,6 +48,17 @@ def silero() -> Iterator[SileroVad]:
     weights.set_directory(os.environ.get("STREAMS_MODELS_DIR", Path(__file__).parents[2] / "var/models"))
     weights.fetch("silero-vad")
     yield get_silero_model()
+    weights.set_directory(before)
+
+
+@pytest.fixture
+def moonshine() -> Iterator[Moonshine]:
+    """The real model, tiny."""
+    before = weights.directory()
+    weights.set_directory(os.environ.get("STREAMS_MODELS_DIR", Path(__file__).parents[2] / "var/models"))
+    for name in ("silero-vad", "moonshine-tiny-encoder", "moonshine-tiny-decoder", "moonshine-tokenizer"):
+        weights.fetch(name)
+    yield load_engine("stt", "moonshine/tiny")
     weights.set_directory(before)
 
 

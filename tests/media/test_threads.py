@@ -1,5 +1,6 @@
 import asyncio
 import contextvars
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,13 @@ async def test_runs_off_the_loop_always_in_the_same_daemon_thread(thread: UserTh
     assert first is second is not threading.main_thread()
     assert first.daemon
     assert first.name == "stream-test"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system has a priority for each thread")
+async def test_a_thread_that_gives_way_lets_the_loop_go_first(thread: UserThread) -> None:
+    polite = UserThread("stream-test", gives_way=True)
+    assert await polite.run(os.nice, 0) > await thread.run(os.nice, 0) == os.nice(0)
+    polite.stop()
 
 
 async def test_results_and_arguments(thread: UserThread) -> None:

@@ -10,7 +10,7 @@ class Command(BaseCommand):
     requires_system_checks = ()  # a check reports the very weights this command brings
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("names", nargs="*", help="which weights (default: all)")
+        parser.add_argument("names", nargs="*", help="which weights (default: those that the shipped streams need)")
         parser.add_argument("--list", action="store_true", help="show what there is and stop")
         parser.add_argument("--force", action="store_true", help="fetch again what is already there")
 
@@ -18,7 +18,7 @@ class Command(BaseCommand):
         if options["list"]:
             self.list_weights()
             return
-        names: list[str] = options["names"] or list(weights.WEIGHTS)
+        names: list[str] = options["names"] or weights.shipped()
         if unknown := [name for name in names if name not in weights.WEIGHTS]:
             known = ", ".join(weights.WEIGHTS)
             raise CommandError(f"There are no weights called {', '.join(unknown)}. Known: {known}.")
