@@ -74,6 +74,7 @@ class Synthesis:
     samples: Samples
     start: float  # of its first sound, in seconds
     end: float  # of its last; the voice fades after that
+    sounds: tuple[float, ...] = ()  # the end of each
 
     @property
     def said(self) -> Samples:
@@ -108,11 +109,20 @@ def synthesis(phrase: Phrase, text: str) -> Synthesis:
         )
         with wave.open(str(file), "rb") as wav:
             rate, samples = wav.getframerate(), np.frombuffer(wav.readframes(wav.getnframes()), dtype="<i2")
-    return Synthesis(rate, samples, *voiced(done.stdout))
+    return Synthesis(rate, samples, *voiced(done.stdout), tuple(sounds(done.stdout)))
 
 
 def voiced(segments: str) -> tuple[float, float]:
     """Where speech is in what flite prints: each sound's name and end in seconds, silence being "pau"."""
-    sounds = [(name, float(end)) for name, end in re.findall(r"(\w+):([\d.]+)", segments)]
-    speech = [number for number, (name, _) in enumerate(sounds) if name != "pau"]
-    return sounds[speech[0] - 1][1], sounds[speech[-1]][1]
+    found = _segments(segments)
+    speech = [number for number, (name, _) in enumerate(found) if name != "pau"]
+    return found[speech[0] - 1][1], found[speech[-1]][1]
+
+
+def sounds(segments: str) -> list[float]:
+    """The end of each sound that is no silence, in seconds."""
+    return [end for name, end in _segments(segments) if name != "pau"]
+
+
+def _segments(printed: str) -> list[tuple[str, float]]:
+    return [(name, float(end)) for name, end in re.findall(r"(\w+):([\d.]+)", printed)]
