@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks import barge_in, report
+from benchmarks.assistant import measure_assistant, measure_recognising
 from benchmarks.environments import (
     BENCH_DIR,
     fastrtc_installed,
@@ -40,8 +41,10 @@ RUNS = {
     "barge-in": barge_in.measure_webrtc,
     "barge-in-socket": barge_in.measure_socket,
     "vad": measure_voice_detection,
+    "assistant": measure_assistant,
+    "recognising": measure_recognising,
 }
-RUN_SECONDS = {"turns": 3600, "barge-in": 900, "barge-in-socket": 900}
+RUN_SECONDS = {"turns": 3600, "barge-in": 900, "barge-in-socket": 900, "assistant": 900}
 OTHER_RUN_SECONDS = 180
 BUSY = 0.5
 GROUPS = {  # what --rows takes → runs
@@ -57,6 +60,8 @@ GROUPS = {  # what --rows takes → runs
     "turns": ("turns",),
     "barge-in": ("barge-in", "barge-in-socket"),
     "vad": ("vad",),
+    "assistant": ("assistant",),
+    "recognising": ("recognising",),
 }
 
 

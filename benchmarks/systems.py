@@ -81,6 +81,8 @@ SYSTEMS = (
             "turns": "/api/streams/turns/webrtc/offer",
             "barge-in": "/api/streams/barge-in/webrtc/offer",
             "barge-in-socket": "/api/streams/barge-in/websocket/offer",
+            "assistant": "/api/streams/assistant-without-greeting/webrtc/offer",
+            "recognising": "/api/streams/recognising/webrtc/offer",
         },
         prepare_site,
         SITE_ENV,

@@ -301,9 +301,9 @@ async def follow_outputs(
 
 def warm_up() -> None:
     """Load what the registered handlers need, so that the first visitor does not wait for it."""
-    try:
-        for registration in registry:
-            if isinstance(registration.prototype, ReplyOnPause):
+    for registration in registry:
+        if isinstance(registration.prototype, ReplyOnPause):
+            try:
                 registration.prototype.warm_up()
-    except WeightsMissing as error:
-        logger.warning("%s", error)
+            except WeightsMissing as error:
+                logger.warning("%s", error)

@@ -9,7 +9,10 @@ from datetime import datetime
 
 import numpy as np
 from django import forms
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
+from streams.assistant import GREETING, MOONSHINE, PICO, SYSTEM_PROMPT, Assistant
 from streams.media import (
     AdditionalOutputs,
     AsyncAudioVideoStreamHandler,
@@ -22,8 +25,11 @@ from streams.media import (
 )
 from streams.media.audio import Audio
 from streams.media.outputs import Picture
+from streams.media.speech.engines import engine_choices
+from streams.media.speech.pico import LANGUAGES
 from streams.pictures import digits, edges
 from streams.registry import register
+from streams.responders import OpenAIResponder, Responder, RuleResponder
 
 # -- echo ---------------------------------------------------------------------------------------------------------
 
@@ -56,6 +62,44 @@ class LiveEcho(AsyncStreamHandler):
 
     async def emit(self) -> Audio:
         return await self._frames.get()
+
+
+# -- assistant ----------------------------------------------------------------------------------------------------
+
+
+class AssistantOptions(forms.Form):
+    recogniser = forms.ChoiceField(
+        choices=lambda: engine_choices("stt"), initial=MOONSHINE, help_text="What makes text of what is said."
+    )
+    voice = forms.ChoiceField(choices=lambda: engine_choices("tts"), initial=PICO, help_text="What says the answers.")
+    language = forms.ChoiceField(
+        choices=[(language, language) for language in LANGUAGES],
+        initial="en-US",
+        help_text="Of the voice Pico. The shipped recognisers understand English.",
+    )
+    greeting = forms.CharField(
+        required=False,
+        initial=GREETING,
+        max_length=500,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text="What a visitor hears first. May be empty.",
+    )
+    system_prompt = forms.CharField(
+        initial=SYSTEM_PROMPT,
+        max_length=10_000,
+        widget=forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField"}),
+        help_text="What a language model is told before the conversation. Without ASSISTANT_URL simple rules answer.",
+    )
+
+
+def responder() -> Responder:
+    """What says the answers: the endpoint of the settings, or else rules. Raises ImproperlyConfigured."""
+    if not settings.ASSISTANT_URL:
+        return RuleResponder()
+    try:
+        return OpenAIResponder(settings.ASSISTANT_URL, settings.ASSISTANT_MODEL, settings.ASSISTANT_API_KEY)
+    except ValueError as error:
+        raise ImproperlyConfigured(str(error)) from None
 
 
 # -- tone: a client that only listens -----------------------------------------------------------------------------
@@ -177,6 +221,14 @@ register(
     title="Echo",
     description="Say something and pause: it is said back to you.",
     options=EchoOptions,
+)
+register(
+    "assistant",
+    Assistant(responder),
+    outputs="chat",
+    title="Assistant",
+    description="Talk with the site: ask it the time, a sum, or what it can do. Speak over it to interrupt.",
+    options=AssistantOptions,
 )
 register(
     "echo-live",

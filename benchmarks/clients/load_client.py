@@ -1,10 +1,10 @@
 """Open N sessions that send ready packets and only count what comes back: cheap, so that the server is the limit.
 
-python -m benchmarks.clients.load_client URL SESSIONS quiet|voice|video [INPUT_URL]
+python -m benchmarks.clients.load_client URL SESSIONS quiet|voice|video|FILE.s16 [INPUT_URL]
 
 Prints "ready" when every session is connected, and a JSON object for each line it reads: what happened since the last.
-Audio counts in packets, video in whole frames. INPUT_URL gets {"webrtc_id"} of each session: FastRTC does not call a
-video function before it has been given inputs.
+Audio counts in packets, video in whole frames. FILE is mono int16 at 48 kHz, said again and again. INPUT_URL gets
+{"webrtc_id"} of each session: FastRTC does not call a video function before it has been given inputs.
 """
 
 import asyncio
@@ -42,6 +42,12 @@ def voice() -> Samples:
     loudness = 0.15 * (0.55 + 0.45 * np.sin(2 * np.pi * 4 * t))
     harmonics = np.sum([np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 25)], axis=0)
     return np.asarray(loudness * harmonics + quiet_room())
+
+
+def sound(media: str) -> Samples:
+    if media.endswith(".s16"):
+        return np.fromfile(media, np.int16) / 32768
+    return quiet_room() if media == "quiet" else voice()
 
 
 def encode(samples: Samples) -> list[bytes]:
@@ -87,12 +93,14 @@ class Session:
         self.connected = asyncio.Event()
         self.answer_ms = 0.0
         self.received = 0
+        self.outputs = 0
         self.sizes: set[tuple[int, int]] = set()
 
     async def open(self, url: str, input_url: str | None) -> None:
         connection, webrtc_id = self.connection, uuid.uuid4().hex
         channel = connection.createDataChannel("text")
         channel.on("open", lambda: channel.send("handshake"))
+        channel.on("message", self.on_message)
         connection.on("connectionstatechange", self.on_state)
         connection.addTrack(self.track)
         # Decoding the echo would cost this process more than all the rest.
@@ -112,6 +120,9 @@ class Session:
         if self.connection.connectionState == "connected":
             self.connected.set()
 
+    def on_message(self, message: str) -> None:
+        self.outputs += json.loads(message)["type"] == "fetch_output"
+
     async def count(self, *_args: Any, **_kwargs: Any) -> None:
         self.received += 1
 
@@ -129,6 +140,7 @@ def report(sessions: list[Session], before: list[int], seconds: float) -> dict[s
     return {
         "answer_ms": [round(session.answer_ms, 2) for session in sessions],
         "back_per_second": [round(number, 2) for number in back],
+        "outputs": [session.outputs for session in sessions],
         "worst_send_lateness_ms": round(max(session.track.worst_lateness for session in sessions) * 1000, 1),
     }
 
@@ -137,7 +149,7 @@ async def run(url: str, count: int, media: str, input_url: str | None = None) ->
     if media == "video":
         kind, packets = "video", encode_video()
     else:
-        kind, packets = "audio", encode(quiet_room() if media == "quiet" else voice())
+        kind, packets = "audio", encode(sound(media))
     sessions = [Session(kind, packets) for _ in range(count)]
     try:
         for session in sessions:

@@ -133,11 +133,13 @@ class WebRTCSpeaker(Listener):
         self.decode = opus_decoder()
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.connected = asyncio.Event()
+        self.messages: list[dict[str, Any]] = []
 
     async def open(self, url: str) -> None:
         connection = self.connection
         channel = connection.createDataChannel("text")
         channel.on("open", lambda: channel.send("handshake"))
+        channel.on("message", lambda message: self.messages.append(json.loads(message)))
         connection.on("connectionstatechange", self.on_state)
         connection.addTrack(self.microphone)
         # Ahead of aiortc's own jitter buffer and decoder thread.

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 
+import numpy as np
+from django import forms
+
 from benchmarks import tones
 from benchmarks.environments import UTTERANCES
-from streams.media import ReplyOnPause, StreamHandler, get_current_context
+from streams.assistant import MOONSHINE, Assistant
+from streams.media import AdditionalOutputs, AsyncStreamHandler, ReplyOnPause, StreamHandler, get_current_context
 from streams.media.audio import Audio
-from streams.media.outputs import Picture
+from streams.media.outputs import Emitted, Picture
+from streams.media.speech.recognition import get_stt_model, recognise
 from streams.registry import register
 
 
@@ -48,8 +54,42 @@ class Blocked(StreamHandler):
         time.sleep(3)
 
 
+class NoGreeting(forms.Form):
+    greeting = forms.CharField(required=False, initial="")
+
+
+class RecognisingEcho(AsyncStreamHandler):
+    """A live echo that has the last three seconds recognised, again and again, and publishes each text."""
+
+    KEPT = 150  # frames
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: asyncio.Queue[Emitted] = asyncio.Queue()
+        self.heard: list[np.ndarray] = []
+        self.recognising: asyncio.Task[None] | None = None
+
+    def copy(self) -> RecognisingEcho:
+        return RecognisingEcho()
+
+    async def receive(self, frame: Audio) -> None:
+        await self.waiting.put(frame)
+        self.heard = [*self.heard[1 - self.KEPT :], frame[1]]
+        if len(self.heard) == self.KEPT and (self.recognising is None or self.recognising.done()):
+            self.recognising = asyncio.create_task(self.recognise())
+
+    async def recognise(self) -> None:
+        audio = (self.input_sample_rate, np.concatenate(self.heard, axis=1))
+        self.waiting.put_nowait(AdditionalOutputs(await recognise(get_stt_model(MOONSHINE), audio)))
+
+    async def emit(self) -> Emitted:
+        return await self.waiting.get()
+
+
 register("video-echo", video_echo, modality="video")
 register("slow-video", slow_video, modality="video")
 register("blocked", Blocked())
 register("turns", ReplyOnPause(answer))
 register("barge-in", ReplyOnPause(long_answer))
+register("assistant-without-greeting", Assistant(), options=NoGreeting)
+register("recognising", RecognisingEcho(), concurrency_limit=None)

@@ -1,5 +1,6 @@
 """Somebody with a browser, a microphone that plays a recording, and ears."""
 
+import base64
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,6 +22,7 @@ FLAGS = [
 ]
 RECORDER = (Path(__file__).parent / "recorder.js").read_text()
 EAR = (Path(__file__).parent / "ear.js").read_text()
+TAPE = (Path(__file__).parent / "tape.js").read_text()
 EYE = (Path(__file__).parent / "eye.js").read_text()
 PATIENCE = 30_000  # milliseconds until a test that waits for something fails
 
@@ -56,6 +58,15 @@ class Visitor:
     async def listen(self) -> None:
         """Start recording how loud both directions are."""
         await self.page.evaluate(RECORDER)
+
+    async def tape(self) -> None:
+        """Start recording what the stream plays."""
+        await self.page.evaluate(TAPE)
+
+    async def taped(self) -> tuple[int, npt.NDArray[np.int16]]:
+        """Sample rate and samples of the recording, until now."""
+        rate, samples = await self.page.evaluate("window.tape()")
+        return rate, np.frombuffer(base64.b64decode(samples), np.int16)
 
     async def hears(self, hertz: float, source: str = "streamPage.incoming") -> None:
         """Wait until a tone of that frequency is heard: the loudest one, for a fifth of a second."""
