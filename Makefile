@@ -26,7 +26,7 @@ $(VENV)/.dev: pyproject.toml | $(PY) compiler
 	@touch $@ $(VENV)/.base
 
 run: $(VENV)/.base ## install, migrate, fetch models, make the first admin, serve on HOST:PORT (127.0.0.1:8000)
-	@$(PY) manage.py fetch_models
+	@$(PY) manage.py fetch_models || echo "Models are missing: the streams that need them say so." >&2
 	@$(PY) manage.py migrate --verbosity 0
 	@$(PY) manage.py ensure_superuser
 	@echo "Open http://$(HOST):$(PORT)/"

@@ -159,7 +159,8 @@ class Listener(ReplyOnStopWords):
 
     async def _text(self, audio: Samples) -> str:
         began = time.process_time()  # of one thread: what else runs here does not count
-        text = self._stt.stt((self.input_sample_rate, audio[-round(HEARD * self.input_sample_rate) :]))
+        assert self.stt_model is not None
+        text = self.stt_model.stt((self.input_sample_rate, audio[-round(HEARD * self.input_sample_rate) :]))
         took = time.process_time() - began
         self.heard.work += took
         await asyncio.sleep(took)

@@ -16,6 +16,7 @@ from streams.media.messages import message
 from streams.media.pauses import Event, SpeechPaused, SpeechStarted
 from streams.media.reply_on_words import HEARD, ReplyOnWords
 from streams.media.stop_words import StopWords
+from streams.media.wake_word import WakeWord
 
 LISTEN_EACH = 0.16
 """Seconds of new audio after which the recogniser is asked again, while somebody speaks."""
@@ -23,6 +24,8 @@ CONFIRM_AFTER = 0.19
 """The same when it has heard the phrase, and for how long it must hear it: "computer" may yet become "computing"."""
 QUIET = 0.1
 """Seconds of silence after a word that show that it is complete."""
+WOKEN_AFTER = 0.1
+"""Seconds from the end of the phrase until a wake word's model knows it."""
 PRECISION = 0.08
 """Seconds to which the end of the phrase is looked for."""
 UNSURE = 0.15
@@ -82,6 +85,7 @@ class ReplyOnStopWords(ReplyOnWords):
 
     stop_words: phrases of one or more words; see StopWords
     tolerance: letters that may be misspelt, see StopWords
+    wake_word: a model that knows one phrase, see WakeWord; beside stop_words, or in place of them where they are empty
     All else is ReplyOnWords's.
 
     ``stop_word_detected`` may be overridden, and so may ``determine_pause`` (see DeterminesPause).
@@ -95,13 +99,17 @@ class ReplyOnStopWords(ReplyOnWords):
         stop_words: Sequence[str],
         *args: Any,
         tolerance: int = 0,
+        wake_word: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(fn, *args, **kwargs)
         self.stop_words = stop_words
+        self.wake_word = wake_word
         self.state = ReplyOnStopWordsState()
         self._phrases = StopWords(stop_words, tolerance)
         self._nearly = StopWords(stop_words, tolerance + 2)
+        if not stop_words and not wake_word:
+            raise ValueError("Name at least one phrase to listen for in stop_words, or a wake_word.")
 
     def stop_word_detected(self, text: str) -> bool:
         """Tell whether a stop word is in ``text``, what the recogniser has written of the last seconds."""
@@ -111,15 +119,29 @@ class ReplyOnStopWords(ReplyOnWords):
         """Tell the client that a stop word has been heard. From any thread."""
         self.send_message_sync(message("stopword"))
 
+    def _load(self) -> None:
+        if self.stop_words:
+            super()._load()
+        self._wake_word = WakeWord(self.wake_word, self.input_sample_rate) if self.wake_word else None
+
     async def begin(self) -> None:
         self._armed = self._has_request = False
         self._since = 0.0
         self._search = _Search(0.0)
         await super().begin()
 
+    async def end(self) -> None:
+        await super().end()
+        if self._wake_word is not None:
+            self._wake_word.close()
+
     async def handle(self, frame: Audio) -> None:
         await super().handle(frame)
-        if self._subclass is None and self._detector.talking:
+        if self._subclass is not None or (self.replying and not self.can_interrupt):
+            return
+        if self._wake_word is not None and self._wake_word.push(frame[1][0]) and not self._armed:
+            self._arm(self._detector.clock - WOKEN_AFTER)
+        if self._detector.talking:
             self._listen()
 
     # -- before the stop word -----------------------------------------------------------------------------------
@@ -141,7 +163,7 @@ class ReplyOnStopWords(ReplyOnWords):
         search, clock = self._search, self._detector.clock
         if not self._armed:
             self._detector.forget_before(clock - HEARD - LISTEN_EACH)
-        if (self._armed and self._has_request) or search.failed or self._working:
+        if not self.stop_words or (self._armed and self._has_request) or search.failed or self._working:
             return
         if clock - search.asked >= (CONFIRM_AFTER if search.doubted else LISTEN_EACH):
             quiet = clock - self._detector.speech_ended
@@ -207,7 +229,7 @@ class ReplyOnStopWords(ReplyOnWords):
     async def _concluded(self, paused: SpeechPaused, search: _Search, earlier: asyncio.Task[None] | None) -> None:
         if earlier is not None:
             await asyncio.wait([earlier])
-        if not self._armed and not search.failed and search.asked < paused.at + QUIET:
+        if not self._armed and self.stop_words and not search.failed and search.asked < paused.at + QUIET:
             await self._look(search, paused.audio, paused.decided, paused.decided - paused.at)
         if not self._armed:
             return
@@ -217,7 +239,9 @@ class ReplyOnStopWords(ReplyOnWords):
             super()._paused(self._request(paused))
 
     async def _is_request(self, search: _Search, paused: SpeechPaused) -> bool:
-        match = None if search.failed else self._phrases.find(await self._recognised(search, paused.audio))
+        match = None
+        if self.stop_words and not search.failed:
+            match = self._phrases.find(await self._recognised(search, paused.audio))
         return paused.at - self._since > REQUEST if match is None else bool(match.rest)
 
     # -- after it -----------------------------------------------------------------------------------------------
@@ -281,7 +305,7 @@ class ReplyOnStopWords(ReplyOnWords):
         heard = state.post_stop_word_buffer = np.concatenate([before, audio])[-2 * sampling_rate :]
         state.buffer = None
         seconds, _ = self.model.vad((sampling_rate, heard), self.model_options)
-        if seconds and self.stop_word_detected(self._stt.stt((sampling_rate, heard))):
+        if seconds and self.stt_model and self.stop_word_detected(self.stt_model.stt((sampling_rate, heard))):
             state.stop_word_detected = True
             self.send_stopword()
         return False

@@ -35,15 +35,14 @@ class ReplyOnWords(ReplyOnPause):
         super().warm_up()
         self._load()
 
-    def _load(self) -> SpeechToText:
+    def _load(self) -> None:
         """Raises weights.WeightsMissing."""
         self.stt_model = self.stt_model or get_stt_model(STT_MODEL)
-        return self.stt_model
 
     async def begin(self) -> None:
         self._work: asyncio.Task[None] | None = None
         # Off the loop: the first session of a stream may be the first that wants the model.
-        self._stt = await _loading.run(self._load)
+        await _loading.run(self._load)
         await super().begin()
 
     async def end(self) -> None:
@@ -56,4 +55,6 @@ class ReplyOnWords(ReplyOnPause):
 
     async def _text(self, audio: Samples) -> str:
         """Return the words in the last HEARD seconds of ``audio``."""
-        return await recognise(self._stt, (self.input_sample_rate, audio[-round(HEARD * self.input_sample_rate) :]))
+        assert self.stt_model is not None
+        heard = audio[-round(HEARD * self.input_sample_rate) :]
+        return await recognise(self.stt_model, (self.input_sample_rate, heard))

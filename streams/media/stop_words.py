@@ -38,7 +38,7 @@ class StopWords:
     tolerance: letters that may be wrong, missing or too many in each word, but no more than one for each four letters
         of it. 0 takes no misspelling; give those that your recogniser makes as phrases of their own.
 
-    Words are whole: "computer" is not in "computers". Raises ValueError where there is nothing to listen for.
+    Words are whole: "computer" is not in "computers". Raises ValueError for a phrase without words.
     """
 
     def __init__(self, phrases: Iterable[str], tolerance: int = 0) -> None:
@@ -49,8 +49,8 @@ class StopWords:
         if tolerance < 0:
             raise ValueError(f"tolerance is a number of letters, 0 or more, not {tolerance}.")
         self._spellings = [[word.letters for word in _words(phrase)] for phrase in self.phrases]
-        if not self.phrases or not all(self._spellings):
-            raise ValueError("stop_words must name at least one phrase, and each must have a word in it.")
+        if not all(self._spellings):
+            raise ValueError(f"Each of stop_words must have a word in it: {self.phrases!r}.")
 
     def find(self, text: str) -> Match | None:
         """Return the first of the phrases in ``text``; the longest, where two begin with the same word."""
@@ -64,7 +64,7 @@ class StopWords:
         words = _words(text)
         for first, word in enumerate(words):
             lengths = [self._length(spelling, words[first:]) for spelling in self._spellings]
-            after = first + max(lengths)
+            after = first + max(lengths, default=0)
             if after > first:
                 phrase = self.phrases[lengths.index(max(lengths))]
                 rest = text[words[after].start :].strip() if after < len(words) else ""

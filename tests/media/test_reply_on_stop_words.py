@@ -282,6 +282,11 @@ async def test_nothing_is_left_when_the_session_ends_in_the_middle() -> None:
     assert talk.requests == []
 
 
+def test_who_listens_for_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        ReplyOnStopWords(print, [])
+
+
 # -- subclasses of FastRTC's kind
 
 
@@ -318,9 +323,10 @@ async def test_a_subclass_may_decide_alone() -> None:
         def determine_pause(self, audio: np.ndarray[Any, Any], sampling_rate: int, state: AppState) -> bool:
             if audio.size < sampling_rate:
                 return False
+            assert self.stt_model is not None
             state.buffer = None
             state.stream = audio if state.stream is None else np.concatenate([state.stream, audio])
-            if not self.stop_word_detected(self._stt.stt((sampling_rate, state.stream))):
+            if not self.stop_word_detected(self.stt_model.stt((sampling_rate, state.stream))):
                 return False
             self.send_stopword()
             return True

@@ -18,6 +18,8 @@ def test_missing_weights_are_reported_with_the_remedy(tmp_path: Path, monkeypatc
     monkeypatch.setattr(weights, "_directory", tmp_path)
     (message,) = found("streams.W001")
     assert "silero-vad" in message.msg
+    assert "moonshine-tiny-encoder" in message.msg
+    assert "moonshine-base" not in message.msg, "no shipped stream needs it"
     assert "manage.py fetch_models" in str(message.hint)
 
 
