@@ -47,7 +47,6 @@ DISTRACTORS = (
     "Let us compute her age.",
     "They listened to the commuter train.",
     "Questions of time are difficult.",
-    "Pleased listeners stay longer.",
     "The question is what time it is.",
     "Questions take time to answer.",
     "It is a question of time and money.",
@@ -56,6 +55,9 @@ DISTRACTORS = (
     "Please let him sleep.",
     "They were pleased to listen.",
 )
+
+ALIKE = ("Pleased listeners stay longer.", "Listen, computers are cheap.", "Please lessen the noise.")
+"""What sounds like a phrase, or begins as one: shown, and not counted as distractors."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,9 @@ def joined(phrase: str, voice: str, request: str, gap: float, title: str, before
     return Clip(f"{voice}, {title}", rate, surrounded(np.concatenate(pieces), rate, room), phrase, ends, request)
 
 
-def distractors() -> Iterator[Clip]:
+def sentences(texts: Sequence[str]) -> Iterator[Clip]:
     for voice in FLITE + PICO:
-        for text in DISTRACTORS:
+        for text in texts:
             spoken = speak(voice, text)
             said = spoken.samples[round(spoken.start * spoken.rate) : round(spoken.end * spoken.rate)]
             yield Clip(f"{voice}: {text}", spoken.rate, surrounded(said, spoken.rate, spoken.samples))
@@ -277,13 +279,21 @@ def understood(heard: Heard, model: SpeechToText, verbose: bool) -> bool:
 
 def distractor_table(phrases: Sequence[str], model: SpeechToText, tolerance: int, verbose: bool) -> str:
     """All phrases are listened for at once."""
-    lines = ["| listened to | minutes | false alarms | recognition, seconds per second |", "|---|---|---|---|"]
-    for title, clips in (("sentences like the phrases", distractors()), ("people, and noises", talk())):
+    lines = [
+        "| listened to | clips | minutes | false alarms | recognition, seconds per second |",
+        "|---|---|---|---|---|",
+    ]
+    material = {
+        "sentences like the phrases": sentences(DISTRACTORS),
+        "people, and noises": talk(),
+        "what sounds like a phrase, or begins as one": sentences(ALIKE),
+    }
+    for title, clips in material.items():
         results = [hear(clip, phrases, model, tolerance) for clip in clips]
         seconds = sum(heard.clip.samples.size / heard.clip.rate for heard in results)
         alarms = sum(len(heard.told) for heard in results)
         work = sum(heard.work for heard in results)
-        lines.append(f"| {title} | {seconds / 60:.0f} | {alarms} | {work / seconds:.3f} |")
+        lines.append(f"| {title} | {len(results)} | {seconds / 60:.0f} | {alarms} | {work / seconds:.3f} |")
         for heard in results:
             if verbose and heard.told:
                 print(f"false alarm at {heard.told}: {heard.clip.name}")

@@ -97,7 +97,13 @@ def _download(package: Package, into: Path) -> None:
         "npm": ["npm", "pack", "--silent", f"{package.name}@{package.version}"],
         "debian": ["apt-get", "download", "--quiet", f"{package.name}={package.version}"],
     }[package.ecosystem]
-    _run(command, into)
+    try:
+        _run(command, into)
+    except FetchFailed:
+        if package.ecosystem != "debian":
+            raise
+        _run(["apt-get", "update", "--quiet"], into)  # a new machine has no list of packages yet
+        _run(command, into)
     if not any(into.iterdir()):
         raise FetchFailed(f"{package.name} {package.version} could not be downloaded with {command[0]}.")
 

@@ -83,7 +83,7 @@ ENTRANCES = {
 ONLY_IN = {
     "aiortc": [f"streams.media.transports.{name}" for name in ("webrtc", "tracks", "pictures")],
 }
-INSIDE_FUNCTIONS_ONLY = {"espeakng_loader", "httpx", "kokoro_onnx", "onnxruntime", "ttspico"}
+INSIDE_FUNCTIONS_ONLY = {"espeakng_loader", "httpx", "kokoro_onnx", "onnxruntime", "pymicro_wakeword", "ttspico"}
 
 
 def project_files() -> Iterator[tuple[str, Path]]:
