@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from typing import Any
 
-from channels.exceptions import StopConsumer
-from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from streams import services
@@ -28,46 +25,15 @@ from streams.media.transports.websocket import (
     parse_media,
 )
 from streams.models import Stream
-
-MAX_MISTAKES = 20
-"""Messages that cannot be understood, after which the socket is closed."""
-POLICY_VIOLATION = 4008
-"""1008 in the range for applications: of the lower codes daphne's WebSockets can send 1000 alone."""
+from streams.socket_consumer import MAX_MISTAKES, POLICY_VIOLATION, SocketConsumer
 
 
-class AudioConsumer(AsyncWebsocketConsumer):
+class AudioConsumer(SocketConsumer):
     """One socket, one session. What the protocol is: streams.media.transports.websocket."""
 
     stream: Stream | None = None
     """None for a socket that has been refused; what it still sends is ignored."""
     transport: WebSocketTransport | None = None
-    mistakes = 0
-    closing = False
-    """Nothing is read or sent any more, though the client may not know yet."""
-    patience: asyncio.TimerHandle | None = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Read the socket directly.
-
-        Channels' own loop costs two tasks for each message and its dispatch a hop through the database thread; this
-        consumer listens to nothing but its socket.
-        """
-        self.scope, self.base_send = scope, send
-        self.channel_layer = None
-        try:
-            while True:
-                message = await receive()
-                if message["type"] == "websocket.receive":
-                    await self.receive(message.get("text"), message.get("bytes"))
-                else:
-                    await self.dispatch(message)
-        except StopConsumer:
-            return
-        finally:  # also when this raises, or the server cancels it: the session must not outlive its socket
-            if self.patience is not None:
-                self.patience.cancel()
-            if self.transport is not None:
-                self.transport.gone()
 
     async def connect(self) -> None:
         self.caller, headers = await socket_caller(self.scope)
@@ -143,21 +109,11 @@ class AudioConsumer(AsyncWebsocketConsumer):
             }
             await self.send(json.dumps(started))
 
-    async def write(self, data: str | bytes) -> None:
-        if self.closing:
-            return
-        await self.base_send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
-
     async def complain(self, sentence: str) -> None:
         self.mistakes += 1
         await self.send(encode(message("error", sentence)))
         if self.mistakes >= MAX_MISTAKES:
             await self.close(POLICY_VIOLATION)
-
-    async def close(self, code: int | None = None, reason: str | None = None) -> None:
-        if not self.closing:
-            self.closing = True
-            await super().close(code, reason)
 
     async def refuse(self, error: StreamsError) -> None:
         self.stream = None

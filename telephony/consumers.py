@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
-
-from channels.exceptions import StopConsumer
-from channels.generic.websocket import AsyncWebsocketConsumer
 
 from streams.daphne_socket import DaphneSocket
 from streams.media.errors import StreamsError
+from streams.socket_consumer import MAX_MISTAKES, POLICY_VIOLATION, SocketConsumer
 from telephony import services
 from telephony.media_streams import Media, ProtocolError, Started, Stopped
 from telephony.providers import get_provider
@@ -21,39 +18,18 @@ logger = logging.getLogger(__name__)
 
 START_SECONDS = 10.0
 """After which a socket that has not started a call is closed."""
-MAX_MISTAKES = 20
-POLICY_VIOLATION = 4008
 
 
-class CallConsumer(AsyncWebsocketConsumer):
+class CallConsumer(SocketConsumer):
     """One socket, one call."""
 
     transport: TelephoneTransport | None = None
-    mistakes = 0
-    closing = False
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Read the socket directly; see streams.consumers.AudioConsumer."""
-        self.scope, self.base_send = scope, send
-        self.channel_layer = None
-        self.provider = get_provider(scope["url_route"]["kwargs"]["provider"])
+    async def connect(self) -> None:
+        self.provider = get_provider(self.scope["url_route"]["kwargs"]["provider"])
         self.codec = self.provider.codec()
-        patience = asyncio.get_running_loop().call_later(START_SECONDS, self._give_up)
-        try:
-            while True:
-                message = await receive()
-                if message["type"] == "websocket.receive":
-                    await self.receive(message.get("text"))
-                    if self.transport is not None:
-                        patience.cancel()
-                else:
-                    await self.dispatch(message)
-        except StopConsumer:
-            return
-        finally:
-            patience.cancel()
-            if self.transport is not None:
-                self.transport.gone()
+        self.patience = asyncio.get_running_loop().call_later(START_SECONDS, self._give_up)
+        await super().connect()
 
     def _give_up(self) -> None:
         self._giving_up = asyncio.ensure_future(self.refuse("The socket started no call."))
@@ -82,6 +58,8 @@ class CallConsumer(AsyncWebsocketConsumer):
         socket = DaphneSocket.below(self.base_send)
         write = self.write if socket is None else socket.send
         self.transport = await services.connect(self.provider, self.codec, started, write, self.close)
+        if self.patience is not None:
+            self.patience.cancel()
         if socket is not None:
             socket.listen(self.take)
 
@@ -102,12 +80,3 @@ class CallConsumer(AsyncWebsocketConsumer):
         if not self.closing:
             logger.warning("Media socket of %s closed: %s", self.provider.name, why)
             await self.close(POLICY_VIOLATION)
-
-    async def write(self, text: str) -> None:
-        if not self.closing:
-            await self.base_send({"type": "websocket.send", "text": text})
-
-    async def close(self, code: int | None = None, reason: str | None = None) -> None:
-        if not self.closing:
-            self.closing = True
-            await super().close(code, reason)

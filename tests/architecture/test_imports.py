@@ -36,6 +36,7 @@ PARTS = {
         "streams.callers",
         "streams.consumers",
         "streams.daphne_socket",
+        "streams.socket_consumer",
         "streams.checks",
         "streams.apps",
         "streams.templatetags",
@@ -65,6 +66,7 @@ ALLOWED = {
 # Single edges between parts, where the part as a whole may not.
 ALSO_ALLOWED = {
     ("telephony.consumers", "streams.daphne_socket"),
+    ("telephony.consumers", "streams.socket_consumer"),
     ("rtcproject.api", "streams.*"),
     ("rtcproject.api", "telephony.*"),
     ("rtcproject.api", "turn.*"),

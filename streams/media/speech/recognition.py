@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Protocol, TypeVar
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +13,10 @@ from numpy.typing import NDArray
 from streams.media.audio import Samples
 from streams.media.context import current_context
 from streams.media.speech.engines import load_engine
-from streams.media.threads import UserThread
+from streams.media.speech.fair_pool import FairPool
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-THREADS = min(2, os.cpu_count() or 1)
-"""More would only take the processor from whoever is being heard."""
 EVERY = 0.5
 """Seconds of new audio between two partial texts."""
 
@@ -56,53 +49,10 @@ async def recognise(model: SpeechToText, audio: tuple[int, NDArray[Any]], speake
     """
     context = current_context.get(None)
     speaker = speaker or (context and context.webrtc_id) or object()
-    return await _queue().run(speaker, model.stt, audio)
+    return await _pool.run(speaker, model.stt, audio)
 
 
-class FairQueue:
-    """Runs what is asked on a few threads, and takes those who wait by turns. Belongs to one event loop."""
-
-    def __init__(self, threads: Sequence[UserThread]) -> None:
-        self._idle = list(threads)
-        self._waiting: OrderedDict[Hashable, deque[asyncio.Future[UserThread]]] = OrderedDict()
-
-    async def run(self, speaker: Hashable, function: Callable[..., T], *args: Any) -> T:
-        thread = await self._thread(speaker)
-        # Whoever asked may be cancelled; the thread is busy until it has the answer.
-        job = asyncio.create_task(thread.run(function, *args), name="stream-recognition")
-        job.add_done_callback(lambda _: self._hand_over(thread))
-        return await asyncio.shield(job)
-
-    async def _thread(self, speaker: Hashable) -> UserThread:
-        if self._idle:
-            return self._idle.pop()
-        turn: asyncio.Future[UserThread] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(speaker, deque()).append(turn)
-        try:
-            return await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():  # its turn came in the same moment
-                self._hand_over(turn.result())
-            raise
-
-    def _hand_over(self, thread: UserThread) -> None:
-        while self._waiting:
-            speaker, turns = self._waiting.popitem(last=False)
-            turn = turns.popleft()
-            if turns:
-                self._waiting[speaker] = turns  # behind the others
-            if not turn.cancelled():
-                turn.set_result(thread)
-                return
-        self._idle.append(thread)
-
-
-_threads = [UserThread("stream-recognition", gives_way=True) for _ in range(THREADS)]
-_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, FairQueue] = WeakKeyDictionary()
-
-
-def _queue() -> FairQueue:
-    return _queues.setdefault(asyncio.get_running_loop(), FairQueue(_threads))
+_pool = FairPool("stream-recognition", gives_way=True)
 
 
 class Transcriber:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from streams.media.audio import Audio, Samples
 from streams.media.replies import END, close_generator
 from streams.media.speech.engines import load_engine
-from streams.media.speech.recognition import THREADS, FairQueue
+from streams.media.speech.fair_pool import FairPool
 from streams.media.speech.sentences import SentenceSplitter, sentences, speakable
 from streams.media.threads import UserThread
 
@@ -54,8 +52,7 @@ class SynthesisFailed(RuntimeError):
     """The engine could not say this text; the message says why."""
 
 
-_threads = [UserThread("stream-synthesis") for _ in range(THREADS)]
-_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, FairQueue] = WeakKeyDictionary()
+_pool = FairPool("stream-synthesis")
 
 
 class Synthesizer(ABC, Generic[Options]):
@@ -80,8 +77,7 @@ class Synthesizer(ABC, Generic[Options]):
 
     async def async_parts(self, text: str, options: Options) -> AsyncGenerator[Samples, None]:
         # A stream asks for one sentence at a time, so streams take turns. Cancelled while it waits, it is never said.
-        queue = _queues.setdefault(asyncio.get_running_loop(), FairQueue(_threads))
-        yield await queue.run(object(), self.say, text, options)
+        yield await _pool.run(object(), self.say, text, options)
 
     def tts(self, text: str, options: Options | None = None) -> Audio:
         parts = [samples for _, samples in self.stream_tts_sync(text, options)]

@@ -14,7 +14,8 @@ from streams.media import weights
 from streams.media.audio import Samples
 from streams.media.context import Context, current_context
 from streams.media.speech import engines
-from streams.media.speech.recognition import THREADS, Transcriber, get_stt_model, recognise
+from streams.media.speech.fair_pool import THREADS
+from streams.media.speech.recognition import Transcriber, get_stt_model, recognise
 from tests.media.virtual_time import Gate, now, settled
 
 RATE = 16000

@@ -11,7 +11,7 @@ import pytest
 from streams.media.audio import Samples
 from streams.media.speech import engines
 from streams.media.speech.engines import UnknownEngine, register_engine
-from streams.media.speech.recognition import THREADS
+from streams.media.speech.fair_pool import THREADS
 from streams.media.speech.synthesis import SynthesisFailed, Synthesizer, get_tts_model
 from tests.media.virtual_time import Gate, settled
 
