@@ -95,8 +95,16 @@ def with_handler_fields(form: type[forms.ModelForm], stream: Stream) -> type[for
         for name, field in given.fields.items():
             field.initial = values[prefix].get(name)
             field.label = field.label or pretty_name(name)  # else Django makes one of the prefixed name
+            show_lost_choice(field)
             added[f"{prefix}-{name}"] = field
     return type(form.__name__, (form,), dict(added))
+
+
+def show_lost_choice(field: forms.Field) -> None:
+    """A stored choice that is gone, as a plug-in's may be: a select without it would show, and save, its first one."""
+    lost = field.initial
+    if isinstance(lost, str) and lost and isinstance(field, forms.ChoiceField) and not field.valid_value(lost):
+        field.choices = [(lost, f"{lost} (not there any more)"), *field.choices]  # type: ignore[misc]
 
 
 def input_form(registration: Registration) -> forms.BaseForm | None:

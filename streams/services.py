@@ -20,6 +20,7 @@ from streams.media.errors import ConnectionClosed, OfferError, OfferTooLarge, St
 from streams.media.handlers import Handler
 from streams.media.reply_on_pause import ReplyOnPause
 from streams.media.session import Hooks, Reason, Session, SessionConfig, State
+from streams.media.speech.engines import EngineUnavailable
 from streams.media.timing import ReplyTiming
 from streams.media.transport import Transport
 from streams.media.transports.webrtc import WebRTCConfig, WebRTCTransport
@@ -305,5 +306,5 @@ def warm_up() -> None:
         if isinstance(registration.prototype, ReplyOnPause):
             try:
                 registration.prototype.warm_up()
-            except WeightsMissing as error:
+            except (EngineUnavailable, WeightsMissing) as error:
                 logger.warning("%s", error)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from streams.assistant import GREETING, MOONSHINE, PICO, SYSTEM_PROMPT, Assistant
+from streams.fields import RecogniserField, VoiceField
 from streams.media import (
     AdditionalOutputs,
     AsyncAudioVideoStreamHandler,
@@ -25,7 +26,6 @@ from streams.media import (
 )
 from streams.media.audio import Audio
 from streams.media.outputs import Picture
-from streams.media.speech.engines import engine_choices
 from streams.media.speech.pico import LANGUAGES
 from streams.pictures import digits, edges
 from streams.registry import register
@@ -68,10 +68,8 @@ class LiveEcho(AsyncStreamHandler):
 
 
 class AssistantOptions(forms.Form):
-    recogniser = forms.ChoiceField(
-        choices=lambda: engine_choices("stt"), initial=MOONSHINE, help_text="What makes text of what is said."
-    )
-    voice = forms.ChoiceField(choices=lambda: engine_choices("tts"), initial=PICO, help_text="What says the answers.")
+    recogniser = RecogniserField(initial=MOONSHINE, help_text="What makes text of what is said.")
+    voice = VoiceField(initial=PICO, help_text="What says the answers.")
     language = forms.ChoiceField(
         choices=[(language, language) for language in LANGUAGES],
         initial="en-US",

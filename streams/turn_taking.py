@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 
+from streams.fields import VoiceDetectorField, engine_choices
 from streams.media import weights
 from streams.media.reply_on_pause import ReplyOnPause
 
@@ -54,6 +55,12 @@ class TurnTakingForm(forms.Form):
     )
     longest_wait = _number(
         "Longest wait", 0.1, 10, "Seconds of silence before the answer when the sentence sounds broken off."
+    )
+    voice_detector = VoiceDetectorField(
+        required=False,
+        label="Voice detector",
+        help_text="What tells voices from other sounds. Words and melody decide only with Silero, and only it has a "
+        "threshold here.",
     )
     threshold = _number(
         "Voice threshold",
@@ -126,6 +133,9 @@ class TurnTakingForm(forms.Form):
             del self.fields["threshold"]
         self._choices("end_of_utterance", ENDS)
         self._choices("can_interrupt", YES_NO)
+        as_in_code = [("", f"As in the code ({self.in_code['voice_detector']})")]
+        # Asked for when the form is shown, not for each session: it imports the plug-ins.
+        self.fields["voice_detector"].choices = lambda: as_in_code + engine_choices("vad")  # type: ignore[attr-defined]
         for name, field in self.fields.items():
             if not isinstance(field, forms.ChoiceField):
                 field.widget.attrs["placeholder"] = "∞" if self.in_code[name] == math.inf else self.in_code[name]
@@ -159,7 +169,8 @@ class TurnTakingForm(forms.Form):
 
 
 def values_in_code(handler: ReplyOnPause) -> dict[str, Any]:
-    values = {"can_interrupt": handler.can_interrupt}
+    detector = handler.model_name if handler.model is None else type(handler.model).__name__
+    values: dict[str, Any] = {"can_interrupt": handler.can_interrupt, "voice_detector": detector}
     for options in (handler.algo_options, handler.interruption):
         values |= {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     # Another model's options may be anything.

@@ -6,7 +6,7 @@ import asyncio
 import copy
 import dataclasses
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from streams.media.pauses import (
     SpeechSuspected,
 )
 from streams.media.smart_turn import EndOfUtteranceModel, get_smart_turn
+from streams.media.speech.engines import load_engine
 from streams.media.threads import UserThread
 from streams.media.vad import (
     ModelSpeech,
@@ -45,6 +46,9 @@ from streams.media.vad import (
     get_silero_model,
 )
 
+SILERO = "silero"
+"""The name of the voice activity model that is used where none is given."""
+
 RECOGNISE_EACH = 0.3
 """Seconds of new audio after which the recogniser is asked again whether an interruption has words."""
 
@@ -54,6 +58,7 @@ STALL_SECONDS = 1.0
 _judging_utterances = UserThread("stream-end-of-utterance")
 """One for the process: the model has one session, and answers in less time than a pause takes."""
 _recognising = UserThread("stream-interruption")
+_loading = UserThread("stream-models")
 
 
 class ReplyOnPause(DeterminesPause):
@@ -64,8 +69,9 @@ class ReplyOnPause(DeterminesPause):
         yields (sample_rate, array), AdditionalOutputs or CloseStream. Sync functions run in a thread of their own.
     startup_fn: the same without the audio, played when the session starts.
     algo_options, model_options: when speech counts as an utterance, and when it has ended.
-    model: another voice activity model; it is asked once per ``audio_chunk_duration``, with model_options. A SileroVad
-        of another file is listened to as a stream, like the one that is used without it.
+    model: another voice activity model, or the name of a registered one; it is asked once per
+        ``audio_chunk_duration``, with model_options. A SileroVad of another file is listened to as a stream, like the
+        one that is used without it.
     can_interrupt: whether speaking over a reply ends it. If not, the user is not listened to until it has been played.
     needs_args: fn receives a WebRTCData, with the audio and typed text, in place of the audio.
     interruption: what it takes to end a reply by speaking over it.
@@ -93,7 +99,7 @@ class ReplyOnPause(DeterminesPause):
         output_sample_rate: int = 24000,
         output_frame_size: int | None = None,
         input_sample_rate: int = 48000,
-        model: PauseDetectionModel | None = None,
+        model: PauseDetectionModel | str | None = None,
         needs_args: bool = False,
         interruption: InterruptionOptions | None = None,
         recogniser: Callable[[Audio], Any] | None = None,
@@ -103,9 +109,9 @@ class ReplyOnPause(DeterminesPause):
         self.fn = fn
         self.startup_fn = startup_fn
         self.algo_options = algo_options or AlgoOptions()
-        is_silero = model is None or isinstance(model, SileroVad)
-        self.model_options = SileroVadOptions() if model_options is None and is_silero else model_options
-        self.model = model
+        self.model_options = _model_options(model) if model_options is None else model_options
+        self.model = None if isinstance(model, str) else model
+        self.model_name = model if isinstance(model, str) else SILERO
         self.can_interrupt = can_interrupt
         self.needs_args = needs_args
         self.interruption = interruption or InterruptionOptions()
@@ -121,9 +127,13 @@ class ReplyOnPause(DeterminesPause):
     def with_turn_taking(self, values: Mapping[str, Any]) -> Self:
         """Return a copy with other values of ``can_interrupt``, ``threshold`` and the fields of both kinds of options.
 
-        Names that the handler has no use for are ignored.
+        ``voice_detector`` is the name of another model. Names that the handler has no use for are ignored.
         """
         other = self.copy()
+        if (detector := values.get("voice_detector")) is not None:
+            keeps_options = detector == SILERO and isinstance(self.model_options, SileroVadOptions)
+            other.model, other.model_name = None, detector
+            other.model_options = self.model_options if keeps_options else _model_options(detector)
         other.algo_options = _replaced(other.algo_options, values)
         other.interruption = _replaced(other.interruption, values)
         other.model_options = _replaced(other.model_options, {k: values[k] for k in values if k == "threshold"})
@@ -131,9 +141,14 @@ class ReplyOnPause(DeterminesPause):
         return other
 
     def warm_up(self) -> None:
-        """Load the models. Raises weights.WeightsMissing."""
-        (self.model or get_silero_model()).warmup()
-        self._completeness_model()
+        """Load the models. Raises weights.WeightsMissing, engines.EngineUnavailable."""
+        detector, _ = self._load_models()
+        detector.warmup()
+
+    def _load_models(self) -> tuple[PauseDetectionModel, EndOfUtteranceModel | None]:
+        if self.model is not None or self.model_name == SILERO:
+            return self.model or get_silero_model(), self._completeness_model()
+        return load_engine("vad", self.model_name), self._completeness_model()
 
     def _completeness_model(self) -> EndOfUtteranceModel | None:
         """What tells whether an utterance is complete; None where silence alone decides. Raises WeightsMissing."""
@@ -155,17 +170,18 @@ class ReplyOnPause(DeterminesPause):
         self._doubted = False
         self._stall: asyncio.TimerHandle | None = None
         # Off the loop: the first session of a stream may be the first that wants the model.
-        self._judge = await _judging_utterances.run(self._completeness_model)
+        detector, self._judge = await _loading.run(self._load_models)
         patience = Patience(options.shortest_wait, options.longest_wait) if self._judge is not None else None
-        if self.model is None or isinstance(self.model, SileroVad):
-            silero = self.model or get_silero_model()
-            self._speech: SpeechProbability | ModelSpeech = SpeechProbability(silero, rate)
+        is_ours = self.model is None and self.model_name == SILERO
+        if is_ours or isinstance(detector, SileroVad):
+            self.model_options = self.model_options or SileroVadOptions()
+            self._speech: SpeechProbability | ModelSpeech = SpeechProbability(cast(SileroVad, detector), rate)
             self._detector = PauseDetector(rate, options, self.model_options.threshold, patience)
-            self.model = silero  # for a subclass's determine_pause
         else:
-            self._speech = ModelSpeech(self.model, self.model_options, rate, options.audio_chunk_duration)
+            self._speech = ModelSpeech(detector, self.model_options, rate, options.audio_chunk_duration)
             self._detector = PauseDetector(rate, options)
             self._judging = UserThread("stream-vad")
+        self.model = detector  # for a subclass's determine_pause
         if self.determines_pauses:
             self._judging = self._judging or UserThread("stream-vad")
             self._subclass = PauseQuestions(self, self._detector, self._judging, self._determined)
@@ -379,6 +395,11 @@ class ReplyOnPause(DeterminesPause):
         self._settle()
         self.cancel_reply()
         self.start_reply(self.fn, WebRTCData(self.port.id, text, audio) if self.needs_args else audio, **times)
+
+
+def _model_options(model: PauseDetectionModel | str | None) -> SileroVadOptions | None:
+    """Those of Silero; nobody knows those of another model."""
+    return SileroVadOptions() if model is None or model == SILERO or isinstance(model, SileroVad) else None
 
 
 def _replaced(options: Any, values: Mapping[str, Any]) -> Any:

@@ -20,6 +20,7 @@ PARTS = {
         "streams.models",
         "streams.registry",
         "streams.turn_taking",
+        "streams.fields",
         "streams.migrations",
         "streams.migrations.*",
     ],

@@ -18,11 +18,13 @@ from streams.media.outputs import Emitted, WebRTCData
 from streams.media.pauses import AlgoOptions
 from streams.media.reply_on_pause import ReplyOnPause
 from streams.media.session import Reason, State
+from streams.media.speech.engines import register_engine
 from streams.media.timing import ReplyTiming, get_reply_timing
 from streams.media.vad import AudioChunk
 from tests.media.client import RATE, Client, silence, voice
 from tests.media.conftest import LoudIsSpeech
 from tests.media.virtual_time import Gate, now, settled
+from tests.plugins import engines_of_their_own
 
 pytestmark = pytest.mark.usefixtures("loud_is_speech")
 
@@ -585,3 +587,33 @@ async def test_a_slow_model_keeps_nobody_else_waiting() -> None:
     assert slow.logs == TURN, "it has been heard all the same"
     await gone(slow)
     await gone(quick)
+
+
+@pytest.mark.parametrize("chosen", ["in the code", "in the admin"])
+async def test_a_model_may_be_named(chosen: str) -> None:
+    made: list[Model] = []
+
+    def factory() -> Model:
+        assert threading.current_thread().name == "stream-models", "it may take long to load"
+        made.append(Model(""))
+        return made[0]
+
+    with engines_of_their_own():
+        register_engine("vad", "mine", factory)
+        if chosen == "in the code":
+            handler = ReplyOnPause(Answers(), model="mine")
+        else:
+            handler = ReplyOnPause(Answers()).with_turn_taking({"voice_detector": "mine"})
+        client = await connected(handler)
+        await client.speak(silence(0.8), voice(1.5), silence(3.1))
+    assert client.logs == TURN
+    assert {options for _, _, options in made[0].asked} == {None}, "Silero's options are not for it"
+    await gone(client)
+
+
+async def test_silero_in_place_of_the_codes_own(loud_is_speech: None) -> None:
+    handler = ReplyOnPause(Answers(), model=Model("raises"), model_options={"hum": True})
+    client = await connected(handler.with_turn_taking({"voice_detector": "silero"}))
+    await client.speak(silence(0.6), voice(1), silence(2))
+    assert (client.logs, client.errors) == (TURN, [])
+    await gone(client)

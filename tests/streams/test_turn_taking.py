@@ -16,6 +16,7 @@ EVERYTHING = {
     "end_of_utterance": "silence",
     "shortest_wait": 0.2,
     "longest_wait": 1.5,
+    "voice_detector": "silero",
     "threshold": 0.7,
     "audio_chunk_duration": 0.9,
     "started_talking_threshold": 0.3,
@@ -51,6 +52,7 @@ def test_every_value_reaches_the_handler() -> None:
     changed = handler().with_turn_taking(EVERYTHING)
     assert set(TurnTakingForm(handler()).fields) == set(EVERYTHING)
     found = {**vars(changed.algo_options), **vars(changed.interruption), "can_interrupt": changed.can_interrupt}
+    found["voice_detector"] = changed.model_name
     assert {**found, "threshold": changed.model_options.threshold}.items() >= EVERYTHING.items()
 
 

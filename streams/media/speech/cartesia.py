@@ -65,15 +65,21 @@ class CartesiaTTS(Synthesizer[CartesiaTTSOptions]):
     options_class = CartesiaTTSOptions
 
     def __init__(self, cartesia_api_key: str = "", base_url: str = ADDRESS, timeout: float = 5.0) -> None:
-        key = cartesia_api_key or os.environ.get("CARTESIA_API_KEY", "")
-        if not key:
-            raise EngineUnavailable("Cartesia needs an API key. Set CARTESIA_API_KEY, or pass cartesia_api_key.")
+        key = self.check(cartesia_api_key)
         import httpx
 
         limits = httpx.Limits(keepalive_expiry=IDLE)
         headers = {"Authorization": f"Bearer {key}"}
         self._client = httpx.Client(base_url=base_url, headers=headers, timeout=timeout, limits=limits)
         self._timeout = timeout
+
+    @staticmethod
+    def check(cartesia_api_key: str = "") -> str:
+        """Return the key. Raises what the class raises."""
+        key = cartesia_api_key or os.environ.get("CARTESIA_API_KEY", "")
+        if not key:
+            raise EngineUnavailable("Cartesia needs an API key. Set CARTESIA_API_KEY, or pass cartesia_api_key.")
+        return key
 
     def rate(self, options: CartesiaTTSOptions) -> int:
         return options.sample_rate

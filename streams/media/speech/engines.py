@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from streams.media.weights import WeightsMissing
@@ -65,9 +66,28 @@ def engine_names(kind: Kind) -> list[str]:
     return [*BUILT_IN[kind], *sorted(others)]
 
 
-def engine_choices(kind: Kind) -> list[tuple[str, str]]:
-    """For an options form: ``forms.ChoiceField(choices=lambda: engine_choices("tts"))``."""
-    return [(name, name) for name in engine_names(kind)]
+def engine_problem(kind: Kind, name: str) -> str:
+    """What keeps the engine from working here, and what to do; "" if nothing does. Imports it, and loads no model.
+
+    A factory that needs more than its import has ``check()``, which raises what loading it would raise.
+    """
+    try:
+        getattr(_factory(kind, name), "check", _nothing)()
+    except (UnknownEngine, EngineUnavailable, WeightsMissing) as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - of a plug-in; a page that lists it must go on
+        return str(_unavailable(kind, name, error))
+    return ""
+
+
+def need_package(module: str, instead: str) -> None:
+    """Raise EngineUnavailable, with the sentence ``instead``, where a module cannot be imported."""
+    if find_spec(module) is None:
+        raise EngineUnavailable(instead)
+
+
+def _nothing() -> None:
+    """There is nothing to check."""
 
 
 def load_engine(kind: Kind, name: str, **options: Any) -> Any:

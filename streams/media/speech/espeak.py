@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streams.media.audio import Samples
-from streams.media.speech.engines import EngineUnavailable
+from streams.media.speech.engines import EngineUnavailable, need_package
 from streams.media.speech.synthesis import SynthesisFailed, Synthesizer
 
 # From espeak-ng's speak_lib.h.
@@ -49,10 +49,9 @@ class EspeakTTS(Synthesizer[EspeakTTSOptions]):
     options_class = EspeakTTSOptions
 
     def __init__(self) -> None:
-        try:
-            import espeakng_loader
-        except ImportError as error:
-            raise EngineUnavailable("eSpeak is missing. Run: pip install 'django-rtc-streams[espeak]'") from error
+        self.check()
+        import espeakng_loader
+
         self._lock = threading.Lock()
         self._parts: list[bytes] = []
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
@@ -62,6 +61,10 @@ class EspeakTTS(Synthesizer[EspeakTTSOptions]):
             raise EngineUnavailable("eSpeak cannot read its data. Install espeakng-loader again.")
         self._heard = Heard(self._collect)  # kept, as the library does not keep it
         self._library.espeak_SetSynthCallback(self._heard)
+
+    @staticmethod
+    def check() -> None:
+        need_package("espeakng_loader", "eSpeak is missing. Run: pip install 'django-rtc-streams[espeak]'")
 
     def rate(self, options: EspeakTTSOptions) -> int:
         return int(self._rate)

@@ -9,7 +9,7 @@ from typing import Any
 
 from streams.media import weights
 from streams.media.audio import Samples, to_mono
-from streams.media.speech.engines import EngineUnavailable
+from streams.media.speech.engines import need_package
 from streams.media.speech.synthesis import SynthesisFailed, Synthesizer
 from streams.media.weights import WeightsMissing
 
@@ -43,13 +43,17 @@ class KokoroTTS(Synthesizer[KokoroTTSOptions]):
     options_class = KokoroTTSOptions
 
     def __init__(self, model_path: str | Path = "", voices_path: str | Path = "") -> None:
-        try:
-            from kokoro_onnx import Kokoro
-        except ImportError as error:
-            raise EngineUnavailable("Kokoro is missing. Run: pip install 'django-rtc-streams[kokoro]'") from error
-        model = _found(Path(model_path or weights.directory() / MODEL))
-        voices = _found(Path(voices_path or weights.directory() / VOICES))
+        model, voices = self.check(model_path, voices_path)
+        from kokoro_onnx import Kokoro
+
         self._kokoro = Kokoro.from_session(_session(model), str(voices))
+
+    @staticmethod
+    def check(model_path: str | Path = "", voices_path: str | Path = "") -> tuple[Path, Path]:
+        """Return the files of model and voices. Raises what the class raises."""
+        need_package("kokoro_onnx", "Kokoro is missing. Run: pip install 'django-rtc-streams[kokoro]'")
+        model = _found(Path(model_path or weights.directory() / MODEL))
+        return model, _found(Path(voices_path or weights.directory() / VOICES))
 
     def rate(self, options: KokoroTTSOptions) -> int:
         return RATE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -132,22 +133,30 @@ def repeated(tokens: list[int]) -> int:
     return 0
 
 
-def tiny() -> Moonshine:
-    """27 million parameters. Raises weights.WeightsMissing."""
-    return _load("tiny")
+@dataclass(frozen=True)
+class Pretrained:
+    """Loads the weights of one size. Calling it raises weights.WeightsMissing, and so does `check`."""
+
+    size: str
+
+    def __call__(self) -> Moonshine:
+        encoder, decoder, tokenizer = map(str, self._files())
+        model = Moonshine(encoder, decoder, tokenizer, get_silero_model())
+        model.warmup()
+        return model
+
+    def check(self) -> None:
+        self._files()
+
+    def _files(self) -> list[Path]:
+        parts = (f"moonshine-{self.size}-encoder", f"moonshine-{self.size}-decoder", "moonshine-tokenizer")
+        return weights.paths(*parts)
 
 
-def base() -> Moonshine:
-    """62 million parameters: twice the work, fewer mistakes. Raises weights.WeightsMissing."""
-    return _load("base")
-
-
-def _load(size: str) -> Moonshine:
-    files = weights.paths(f"moonshine-{size}-encoder", f"moonshine-{size}-decoder", "moonshine-tokenizer")
-    encoder, decoder, tokenizer = map(str, files)
-    model = Moonshine(encoder, decoder, tokenizer, get_silero_model())
-    model.warmup()
-    return model
+tiny = Pretrained("tiny")
+"""27 million parameters."""
+base = Pretrained("base")
+"""62 million parameters: twice the work, fewer mistakes."""
 
 
 def _session(path: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from streams.media.audio import Samples
-from streams.media.speech.engines import EngineUnavailable
+from streams.media.speech.engines import EngineUnavailable, need_package
 from streams.media.speech.synthesis import SynthesisFailed, Synthesizer
 
 RATE = 16000
@@ -55,6 +55,10 @@ class PicoTTS(Synthesizer[PicoTTSOptions]):
         with self._voice(PicoTTSOptions.language):  # what is missing is said now, and the first reply need not wait
             pass
 
+    @staticmethod
+    def check() -> None:
+        need_package("ttspico", "Pico's voices are missing. Run: pip install ttspico")
+
     def rate(self, options: PicoTTSOptions) -> int:
         return RATE
 
@@ -85,10 +89,9 @@ class PicoTTS(Synthesizer[PicoTTSOptions]):
 
 
 def _load(language: str) -> Any:
-    try:
-        import ttspico
-    except ImportError as error:
-        raise EngineUnavailable("Pico's voices are missing. Run: pip install ttspico") from error
+    PicoTTS.check()
+    import ttspico
+
     try:
         return ttspico.TtsEngine(language)
     except RuntimeError as error:

@@ -9,35 +9,23 @@ from typing import Any
 
 import pytest
 
-from streams.media.speech import engines
+from streams.media import weights
 from streams.media.speech.engines import (
     EngineUnavailable,
     UnknownEngine,
-    engine_choices,
     engine_names,
+    engine_problem,
     load_engine,
     register_engine,
 )
 from streams.media.weights import WeightsMissing
+from tests.plugins import engines_of_their_own, plugin
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(engines, "_registered", {"stt": {}, "tts": {}, "vad": {}})
-    monkeypatch.setattr(engines, "_loaded", {})
-    engines._plugins.cache_clear()
-    yield
-    engines._plugins.cache_clear()
-
-
-def plugin(site: Path, name: str, entries: str, module: str = "") -> None:
-    """A package as pip would install it."""
-    info = site / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(entries)
-    if module:
-        (site / f"{name}.py").write_text(module)
+def _as_before() -> Iterator[None]:
+    with engines_of_their_own():
+        yield
 
 
 def test_the_built_in_ones_come_first() -> None:
@@ -45,7 +33,6 @@ def test_the_built_in_ones_come_first() -> None:
     register_engine("tts", "alpaca", object)
     assert engine_names("tts") == ["pico", "espeak", "kokoro", "cartesia", "alpaca", "zebra"]
     assert engine_names("vad") == ["silero"]
-    assert ("pico", "pico") in engine_choices("tts")
 
 
 def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
@@ -146,6 +133,26 @@ def test_a_broken_package_harms_nobody(tmp_path: Path, monkeypatch: pytest.Monke
         load_engine("vad", "gone")
     register_engine("vad", "mine", lambda: "mine")
     assert load_engine("vad", "mine") == "mine"
+
+
+def test_what_keeps_an_engine_from_working_is_told_without_loading_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin(tmp_path, "wreck", "[streams.stt]\nwreck = wreck:Nothing\n", "1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(weights, "_directory", tmp_path)
+    monkeypatch.delenv("CARTESIA_API_KEY", raising=False)
+    register_engine("stt", "mine", lambda: pytest.fail("this loads it"))
+    tiny, wrecked = engine_problem("stt", "moonshine/tiny"), engine_problem("stt", "wreck")
+    assert tiny.endswith(
+        "Run: manage.py fetch_models moonshine-tiny-encoder moonshine-tiny-decoder moonshine-tokenizer"
+    )
+    assert "cannot be loaded. ZeroDivisionError" in wrecked
+    assert engine_problem("stt", "mine") == ""
+    assert "CARTESIA_API_KEY" in engine_problem("tts", "cartesia")
+    assert "kokoro-v1.0.onnx" in engine_problem("tts", "kokoro") or "pip install" in engine_problem("tts", "kokoro")
+    assert engine_problem("tts", "pico") == ""
+    assert "There are: pico" in engine_problem("tts", "piko")
 
 
 def test_a_package_cannot_take_a_name(
