@@ -91,8 +91,8 @@ class Assistant(ReplyOnPause):
 
     def _load(self) -> None:
         """Without one of its engines the assistant still reads and writes; the log says what is missing."""
-        self._stt = _loaded(get_stt_model, self.options.get("recogniser") or MOONSHINE)
-        self._tts = _loaded(get_tts_model, self.options.get("voice") or PICO)
+        self._stt = loaded(get_stt_model, self.options.get("recogniser") or MOONSHINE)
+        self._tts = loaded(get_tts_model, self.options.get("voice") or PICO)
         self._responder.prepare()
 
     async def begin(self) -> None:
@@ -288,7 +288,7 @@ async def _whole(text: str) -> AsyncGenerator[str]:
     yield text
 
 
-def _loaded(load: Callable[[str], T], name: str) -> T | None:
+def loaded(load: Callable[[str], T], name: str) -> T | None:
     """The engine, or None where it cannot work; the log says what to do."""
     try:
         return load(name)

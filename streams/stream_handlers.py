@@ -30,6 +30,7 @@ from streams.media.speech.pico import LANGUAGES
 from streams.pictures import digits, edges
 from streams.registry import register
 from streams.responders import OpenAIResponder, Responder, RuleResponder
+from streams.spoken_commands import RadioCommands, StopWordCommands, obey, phrases_in
 
 # -- echo ---------------------------------------------------------------------------------------------------------
 
@@ -98,6 +99,48 @@ def responder() -> Responder:
         return OpenAIResponder(settings.ASSISTANT_URL, settings.ASSISTANT_MODEL, settings.ASSISTANT_API_KEY)
     except ValueError as error:
         raise ImproperlyConfigured(str(error)) from None
+
+
+# -- stop-words and walkie-talkie: streams that words govern -----------------------------------------------------
+
+
+def phrases_field(initial: str) -> forms.CharField:
+    return forms.CharField(
+        initial=initial,
+        max_length=500,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text="One or several, separated by commas. Two common words are understood best.",
+    )
+
+
+class CommandOptions(forms.Form):
+    phrases: forms.Field
+    tolerance = forms.IntegerField(
+        initial=0,
+        min_value=0,
+        max_value=2,
+        help_text="Letters of each word that may be misspelt. More finds more, also where it was not said.",
+    )
+    recogniser = RecogniserField(initial=MOONSHINE, help_text="What makes text of what is said.")
+    voice = VoiceField(initial=PICO, help_text="What says the answers.")
+
+    def clean_phrases(self) -> str:
+        phrases: str = self.cleaned_data["phrases"]
+        try:
+            phrases_in({"phrases": phrases})
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+        return phrases
+
+
+class StopWordOptions(CommandOptions):
+    field_order = ("phrases",)
+    phrases = phrases_field("listen computer")
+
+
+class RadioOptions(CommandOptions):
+    field_order = ("phrases",)
+    phrases = phrases_field("over")
 
 
 # -- tone: a client that only listens -----------------------------------------------------------------------------
@@ -227,6 +270,22 @@ register(
     title="Assistant",
     description="Talk with the site: ask it the time, a sum, or what it can do. Speak over it to interrupt.",
     options=AssistantOptions,
+)
+register(
+    "stop-words",
+    StopWordCommands(obey, ["listen computer"], output_sample_rate=16000),
+    outputs="chat",
+    title="Stop words",
+    description="It answers only what follows its phrase: “Listen computer, what time is it?”",
+    options=StopWordOptions,
+)
+register(
+    "walkie-talkie",
+    RadioCommands(obey, output_sample_rate=16000),
+    outputs="chat",
+    title="Walkie-talkie",
+    description="Take your time and pause as you like: it answers when you say “over”.",
+    options=RadioOptions,
 )
 register(
     "echo-live",

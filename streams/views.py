@@ -1,3 +1,4 @@
+from pathlib import PurePath
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
@@ -7,7 +8,8 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.csrf import ensure_csrf_cookie
 
 from streams.forms import input_form
-from streams.media import ReplyOnPause
+from streams.media import ReplyOnPause, WalkieTalkie
+from streams.media.reply_on_words import ReplyOnWords
 from streams.models import Stream
 from streams.registry import Mode, Registration
 
@@ -51,8 +53,21 @@ def parts_of(stream: Stream, registration: Registration) -> dict[str, Any]:
             "trackConstraints": registration.track_constraints or {},
             "rtpParams": registration.rtp_params or {},
             "timeLimit": stream.time_limit,
+            **phrases_of(stream, registration),
         },
     }
+
+
+def phrases_of(stream: Stream, registration: Registration) -> dict[str, list[str]]:
+    """What a visitor says to be answered, and to end their turn."""
+    handler = registration.prototype
+    if not isinstance(handler, ReplyOnWords):
+        return {}
+    phrases = handler.phrases(stream.options_for_handler()).phrases
+    if isinstance(handler, WalkieTalkie):
+        return {"overWords": phrases}
+    wake_word = getattr(handler, "wake_word", None)  # the name of a model, or the path of its file
+    return {"stopWords": [*phrases, *([PurePath(wake_word).stem.replace("_", " ")] if wake_word else [])]}
 
 
 def trigger_label(registration: Registration) -> str:

@@ -88,7 +88,7 @@ class ReplyOnStopWords(ReplyOnWords):
     wake_word: a model that knows one phrase, see WakeWord; beside stop_words, or in place of them where they are empty
     All else is ReplyOnWords's.
 
-    ``stop_word_detected`` may be overridden, and so may ``determine_pause`` (see DeterminesPause).
+    ``phrases`` and ``stop_word_detected`` may be overridden, and so may ``determine_pause`` (see DeterminesPause).
     """
 
     state: ReplyOnStopWordsState
@@ -102,12 +102,10 @@ class ReplyOnStopWords(ReplyOnWords):
         wake_word: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(fn, *args, **kwargs)
+        super().__init__(fn, *args, words=StopWords(stop_words, tolerance), **kwargs)
         self.stop_words = stop_words
         self.wake_word = wake_word
         self.state = ReplyOnStopWordsState()
-        self._phrases = StopWords(stop_words, tolerance)
-        self._nearly = StopWords(stop_words, tolerance + 2)
         if not stop_words and not wake_word:
             raise ValueError("Name at least one phrase to listen for in stop_words, or a wake_word.")
 
@@ -119,9 +117,9 @@ class ReplyOnStopWords(ReplyOnWords):
         """Tell the client that a stop word has been heard. From any thread."""
         self.send_message_sync(message("stopword"))
 
-    def _load(self) -> None:
-        if self.stop_words:
-            super()._load()
+    def load(self) -> None:
+        if self._phrases.phrases:
+            super().load()
         self._wake_word = WakeWord(self.wake_word, self.input_sample_rate) if self.wake_word else None
 
     async def begin(self) -> None:
@@ -129,6 +127,7 @@ class ReplyOnStopWords(ReplyOnWords):
         self._since = 0.0
         self._search = _Search(0.0)
         await super().begin()
+        self._nearly = StopWords(self._phrases.phrases, self._phrases.tolerance + 2)
 
     async def end(self) -> None:
         await super().end()
@@ -163,7 +162,7 @@ class ReplyOnStopWords(ReplyOnWords):
         search, clock = self._search, self._detector.clock
         if not self._armed:
             self._detector.forget_before(clock - HEARD - LISTEN_EACH)
-        if not self.stop_words or (self._armed and self._has_request) or search.failed or self._working:
+        if not self._phrases.phrases or (self._armed and self._has_request) or search.failed or self._working:
             return
         if clock - search.asked >= (CONFIRM_AFTER if search.doubted else LISTEN_EACH):
             quiet = clock - self._detector.speech_ended
@@ -229,7 +228,7 @@ class ReplyOnStopWords(ReplyOnWords):
     async def _concluded(self, paused: SpeechPaused, search: _Search, earlier: asyncio.Task[None] | None) -> None:
         if earlier is not None:
             await asyncio.wait([earlier])
-        if not self._armed and self.stop_words and not search.failed and search.asked < paused.at + QUIET:
+        if not self._armed and self._phrases.phrases and not search.failed and search.asked < paused.at + QUIET:
             await self._look(search, paused.audio, paused.decided, paused.decided - paused.at)
         if not self._armed:
             return
@@ -240,7 +239,7 @@ class ReplyOnStopWords(ReplyOnWords):
 
     async def _is_request(self, search: _Search, paused: SpeechPaused) -> bool:
         match = None
-        if self.stop_words and not search.failed:
+        if self._phrases.phrases and not search.failed:
             match = self._phrases.find(await self._recognised(search, paused.audio))
         return paused.at - self._since > REQUEST if match is None else bool(match.rest)
 

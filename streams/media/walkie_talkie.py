@@ -23,7 +23,7 @@ class WalkieTalkie(ReplyOnWords):
     over: the word or phrase, or several
     longest: seconds from the first word after which a pause ends the turn whatever was said
     tolerance: letters that may be misspelt, see StopWords
-    All else is ReplyOnWords's.
+    All else is ReplyOnWords's; ``phrases`` may be overridden.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class WalkieTalkie(ReplyOnWords):
         tolerance: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(fn, *args, **kwargs)
+        words = StopWords([over] if isinstance(over, str) else over, tolerance)
+        super().__init__(fn, *args, words=words, **kwargs)
         self.over = over
         self.longest = longest
-        self._phrases = StopWords([over] if isinstance(over, str) else over, tolerance)
         self._heard: list[SpeechPaused] = []
 
     async def begin(self) -> None:

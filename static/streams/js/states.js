@@ -1,11 +1,11 @@
 /**
  * The page's states, and which server message leads to which.
  *
- * A session is idle → asking → connecting → (listening ⇄ speaking → thinking → answering) → ended | error,
+ * A session is idle → asking → connecting → (listening ⇄ [heard →] speaking → thinking → answering) → ended | error,
  * with reconnecting possible from every live state.
  */
 
-/** @typedef {"idle"|"asking"|"connecting"|"listening"|"speaking"|"thinking"|"answering"|"reconnecting"|"ended"|"error"} StateName */
+/** @typedef {"idle"|"asking"|"connecting"|"listening"|"heard"|"speaking"|"thinking"|"answering"|"reconnecting"|"ended"|"error"} StateName */
 /** @typedef {{words: string, hint: string}} Wording */
 
 /** @type {Record<StateName, Wording>} */
@@ -14,6 +14,7 @@ const STATES = {
   asking: { words: "Asking for the microphone", hint: "Your browser may ask for permission." },
   connecting: { words: "Connecting", hint: "" },
   listening: { words: "Listening", hint: "Speak whenever you like." },
+  heard: { words: "Heard you", hint: "Go on, I am listening." },
   speaking: { words: "You are speaking", hint: "Pause when you have finished." },
   thinking: { words: "Thinking", hint: "The answer is on its way." },
   answering: { words: "Answering", hint: "Listen, or speak again." },
@@ -47,17 +48,38 @@ const ASKING = {
 };
 
 /**
- * @param {string} modality
- * @param {string} mode
+ * @param {import("./stream-page.js").Settings} settings
  * @returns {Record<StateName, Wording>}
  */
-export function wordings(modality, mode) {
+export function wordings({ modality, mode, stopWords, overWords }) {
   const asking = { ...STATES.asking, words: ASKING[modality] ?? STATES.asking.words };
-  return { ...STATES, asking, ...OTHERWISE[`${modality} ${mode}`] };
+  const words = { ...STATES, asking, ...OTHERWISE[`${modality} ${mode}`] };
+  if (stopWords) return { ...words, ...armedBy(stopWords) };
+  return overWords ? { ...words, ...endedBy(overWords) } : words;
+}
+
+/** Nothing is answered until one of them was said. @param {string[]} stopWords */
+function armedBy(stopWords) {
+  return {
+    listening: { words: `Listening for ${quoted(stopWords)}`, hint: "Only what follows it is answered." },
+    // The message does not tell which of several it was.
+    heard: { words: stopWords.length === 1 ? `Heard ${quoted(stopWords)}` : "Heard you", hint: STATES.heard.hint },
+  };
+}
+
+/** A pause ends nothing. @param {string[]} overWords */
+function endedBy(overWords) {
+  const hint = `Say ${quoted(overWords)} when you have finished.`;
+  return { listening: { words: "Listening", hint }, speaking: { words: "You are speaking", hint } };
+}
+
+/** @param {string[]} phrases */
+function quoted(phrases) {
+  return phrases.map((phrase) => `“${phrase}”`).join(" or ");
 }
 
 /** @type {ReadonlySet<StateName>} media flows */
-export const LIVE = new Set(["listening", "speaking", "thinking", "answering"]);
+export const LIVE = new Set(["listening", "heard", "speaking", "thinking", "answering"]);
 
 /** @type {ReadonlySet<StateName>} the big button says Stop */
 export const ACTIVE = new Set(["asking", "connecting", "reconnecting", ...LIVE]);
@@ -72,7 +94,11 @@ const ON_LOG = {
   response_finished: { from: new Set(["answering"]), to: "listening" },
 };
 
-const AFTER_ERROR = { from: new Set(["thinking", "answering"]), to: "listening" };
+/** @type {Record<string, {from: ReadonlySet<StateName>, to: StateName}>} by a message's type */
+const ON_OTHERS = {
+  stopword: { from: LIVE, to: "heard" },
+  error: { from: new Set(["thinking", "answering"]), to: "listening" },
+};
 
 /**
  * @param {StateName} state
@@ -80,6 +106,6 @@ const AFTER_ERROR = { from: new Set(["thinking", "answering"]), to: "listening" 
  * @returns {StateName}
  */
 export function nextState(state, message) {
-  const rule = message.type === "log" ? ON_LOG[String(message.data)] : message.type === "error" ? AFTER_ERROR : null;
+  const rule = message.type === "log" ? ON_LOG[String(message.data)] : ON_OTHERS[message.type];
   return rule?.from.has(state) ? /** @type {StateName} */ (rule.to) : state;
 }

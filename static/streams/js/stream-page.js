@@ -1,5 +1,6 @@
 /** Wires the page of one stream: buttons, microphone and camera, sound and picture, inputs and outputs, words. */
 
+import { Chime } from "./chime.js";
 import { InputForm } from "./input-form.js";
 import { LevelMeter } from "./level-meter.js";
 import { LocalMedia } from "./local-media.js";
@@ -25,6 +26,8 @@ const NOTICE_MS = 8_000;
  * @property {any} trackConstraints of the only kind, or by kind
  * @property {Partial<RTCRtpSendParameters>} rtpParams
  * @property {number | null} timeLimit seconds
+ * @property {string[]} [stopWords] that must be said before anything is answered
+ * @property {string[]} [overWords] that end a turn
  */
 
 export class StreamPage extends EventTarget {
@@ -47,7 +50,7 @@ export class StreamPage extends EventTarget {
     const part = (name) => root.querySelector(`[data-part="${name}"]`);
     this.root = root;
     this.settings = settings;
-    this.words = wordings(settings.modality, settings.mode);
+    this.words = wordings(settings);
     this.parts = {
       words: part("words"), hint: part("hint"), signIn: part("sign-in"), notice: part("notice"),
       toggle: part("toggle"), toggleLabel: part("toggle-label"), preview: part("preview"),
@@ -64,6 +67,7 @@ export class StreamPage extends EventTarget {
     this.outputs = part("outputs") && new OutputPanels(part("outputs"));
     this.feed = this.outputs && new OutputFeed(this.outputs, (sentence) => this.log.note(sentence));
     this.turns = new TurnControls(part("say"), part("trigger"), this.api, (sentence) => this.log.note(sentence));
+    this.chime = new Chime(part("chime"));
     this.timeLimit = new TimeLimit(part("countdown"), settings.timeLimit);
     this.#listen();
     this.#become("idle");
@@ -152,6 +156,7 @@ export class StreamPage extends EventTarget {
     this.dispatchEvent(new CustomEvent("message", { detail: message }));
     const next = nextState(this.state, message);
     if (next !== this.state) this.#become(next);
+    if (message.type === "stopword") this.chime.play(this.#context);
     if (message.type === "send_input") this.inputs?.send();
     if (message.type === "error") this.parts.hint.textContent = String(message.data);
     if (message.type === "warning") this.#warn(String(message.data));
