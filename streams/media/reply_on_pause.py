@@ -85,6 +85,9 @@ class ReplyOnPause(DeterminesPause):
 
     _judging: UserThread | None = None
     """Where a model of somebody else's runs; it may take longer than a frame."""
+    _words: asyncio.Task[None] | None = None
+    """Looks for words in speech over a reply."""
+    _stall: asyncio.TimerHandle | None = None
     _subclass: PauseQuestions | None = None
     """Says when the speaker has finished, where a subclass overrides ``determine_pause``."""
 
@@ -118,6 +121,7 @@ class ReplyOnPause(DeterminesPause):
         self.recogniser = recogniser
         self.end_of_utterance = end_of_utterance
         self.state = AppState()
+        self._questions: set[asyncio.Task[None]] = set()
 
     def copy(self) -> Self:
         fresh = copy.copy(self)
@@ -165,10 +169,8 @@ class ReplyOnPause(DeterminesPause):
         rate, options = self.input_sample_rate, self.algo_options
         if self.determines_pauses:
             options = options_for_interruptions(options)
-        self._words: asyncio.Task[None] | None = None
-        self._questions: set[asyncio.Task[None]] = set()
+        self._questions = set()
         self._doubted = False
-        self._stall: asyncio.TimerHandle | None = None
         # Off the loop: the first session of a stream may be the first that wants the model.
         detector, self._judge = await _loading.run(self._load_models)
         patience = Patience(options.shortest_wait, options.longest_wait) if self._judge is not None else None

@@ -92,6 +92,7 @@ class ReplyOnStopWords(ReplyOnWords):
     """
 
     state: ReplyOnStopWordsState
+    _wake_word: WakeWord | None = None
 
     def __init__(
         self,

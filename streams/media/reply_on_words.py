@@ -34,6 +34,8 @@ class ReplyOnWords(ReplyOnPause):
     ``phrases`` may be overridden.
     """
 
+    _work: asyncio.Task[None] | None = None
+
     def __init__(
         self,
         fn: Callable[..., Any],
@@ -60,7 +62,6 @@ class ReplyOnWords(ReplyOnPause):
         self.stt_model = self.stt_model or get_stt_model(self.stt_name)
 
     async def begin(self) -> None:
-        self._work: asyncio.Task[None] | None = None
         self._phrases = self.phrases(self.options)
         try:
             # Off the loop: the first session of a stream may be the first that wants the model.

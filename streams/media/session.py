@@ -212,7 +212,7 @@ class Session:
             await self.handler.begin()
         except Exception as error:  # noqa: BLE001 - user code: without its start-up the handler cannot work
             self.report(error)
-            self.close(Reason.HANDLER_FAILED)
+            self.close(Reason.HANDLER_FAILED, error.message if isinstance(error, WebRTCError) else "")
             return
         self._begun.set()
         if self.audio is not None:
@@ -351,7 +351,10 @@ class Session:
         now = self.loop.time()
         if now - self._last_error >= ERROR_PAUSE:
             self._last_error = now
-            logger.error("Session %s: the handler raised", self.id, exc_info=error)
+            if isinstance(error, WebRTCError):  # deliberate
+                logger.warning("Session %s: %s (%s)", self.id, error, error.__cause__ or "raised by the handler")
+            else:
+                logger.error("Session %s: the handler raised", self.id, exc_info=error)
             self.send_message(message("error", words_for(error, self.config.debug)))
 
 

@@ -5,13 +5,18 @@ import pytest
 from playwright.async_api import async_playwright
 
 from tests.browser.visitor import Visitors
-from tests.site.server import running_site
+from tests.site.server import Site, running_site
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running_site(tmp_path_factory.mktemp("site")) as site:
-        yield site.url
+        yield site
+
+
+@pytest.fixture(scope="session")
+def site(running: Site) -> str:
+    return running.url
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from streams.media import (
 )
 from streams.media.audio import Audio, Samples, resample
 from streams.media.outputs import Emitted
+from streams.media.transports.webrtc import WebRTCTransport
 from tests import speech
 from tests.listening import find
 from tests.loopback.conftest import MakePeer, MakeStream, poster, sessions_gone
@@ -78,6 +79,27 @@ async def test_a_reply_that_raises_says_so_and_the_next_utterance_is_answered(
     await client.message("log", "response_starting")
     await client.hears(0.25)
     assert len(calls) == 2
+
+
+async def test_a_handler_that_cannot_begin_says_why(
+    stream: MakeStream, peer: MakePeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails as soon as the media is connected. The data channel opens later, in browsers by so much at times."""
+    on_channel = WebRTCTransport._on_channel
+
+    def later(transport: WebRTCTransport, channel: Any) -> None:
+        asyncio.get_running_loop().call_later(0.3, on_channel, transport, channel)
+
+    monkeypatch.setattr(WebRTCTransport, "_on_channel", later)
+
+    class OutOfOrder(ReplyOnPause):
+        async def begin(self) -> None:
+            raise WebRTCError("The kitchen has burnt down")
+
+    client = peer()
+    await client.connect(poster((await stream(OutOfOrder(lambda audio: None))).slug))
+    assert (await client.message("error"))["data"] == "The kitchen has burnt down"
+    assert (await client.message("end_stream"))["data"] == "The kitchen has burnt down"
 
 
 async def test_the_first_200_ms_reach_the_reply(stream: MakeStream, peer: MakePeer) -> None:

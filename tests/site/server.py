@@ -21,6 +21,8 @@ class Site:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    chat_port: int
+    """Where the stream `chatty` looks for its language model."""
 
 
 @contextmanager
@@ -36,6 +38,7 @@ def running_site(var: Path, *, certificate: Path | None = None) -> Iterator[Site
         "DJANGO_SETTINGS_MODULE": "tests.site.settings",
         "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
         "VAR_DIR": str(var),
+        "CHAT_PORT": str(chat_port := free_port()),
     }
     manage = [sys.executable, "manage.py"]
     subprocess.run([*manage, "migrate", "--verbosity=0"], cwd=TOP, env=environment, check=True)
@@ -51,7 +54,7 @@ def running_site(var: Path, *, certificate: Path | None = None) -> Iterator[Site
         server = subprocess.Popen(daphne, cwd=TOP, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         wait_for(server, port, log)
-        yield Site(f"{'http' if certificate is None else 'https'}://127.0.0.1:{port}", server, log)
+        yield Site(f"{'http' if certificate is None else 'https'}://127.0.0.1:{port}", server, log, chat_port)
     finally:
         server.terminate()
         try:

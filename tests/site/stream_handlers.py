@@ -2,23 +2,29 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
 from django import forms
 
+from streams.assistant import Assistant
 from streams.media import (
     AdditionalOutputs,
     AsyncStreamHandler,
     InterruptionOptions,
     ReplyOnPause,
+    WalkieTalkie,
     WebRTCData,
     wait_for_item,
 )
 from streams.media.audio import Audio
 from streams.media.outputs import Picture
+from streams.media.speech.engines import register_engine
+from streams.media.weights import WeightsMissing
 from streams.registry import register
+from streams.responders import OpenAIResponder, Responder
 
 RATE = 24_000
 
@@ -143,6 +149,23 @@ class Word(forms.Form):
     word = forms.CharField(max_length=10)
 
 
+class Quiet(forms.Form):
+    greeting = forms.CharField(required=False, initial="")
+
+
+class Deaf(Quiet):
+    recogniser = forms.CharField(initial="missing")
+
+
+def language_model() -> Responder:
+    return OpenAIResponder(f"http://127.0.0.1:{os.environ['CHAT_PORT']}/v1", "small", first_timeout=0.5)
+
+
+def missing() -> None:
+    raise WeightsMissing("The ears have not been fetched. Run: manage.py fetch_models ears")
+
+
+register_engine("stt", "missing", missing)
 register("long-reply", ReplyOnPause(long_reply))
 register("steadfast", ReplyOnPause(long_reply, interruption=InterruptionOptions(min_speech=60)))
 register("raises", ReplyOnPause(raises))
@@ -166,5 +189,9 @@ register("counting", counting, mode="receive", outputs="text")
 register("every-field", ShowInputs(), inputs=EveryField, outputs="json")
 register("ask-first", AskFirst(), inputs=Word)
 register("plain-echo", PlainEcho())
+register("quiet-assistant", Assistant(), outputs="chat", options=Quiet)
+register("chatty", Assistant(language_model), outputs="chat", options=Quiet)
+register("deaf-assistant", Assistant(), outputs="chat", options=Deaf)
+register("deaf-radio", WalkieTalkie(answer, stt_model="missing"))
 register("one-for-webrtc", PlainEcho(), concurrency_limit=1)
 register("one-for-websocket", PlainEcho(), concurrency_limit=1)

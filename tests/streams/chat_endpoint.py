@@ -101,9 +101,9 @@ class ChatEndpoint:
 
 
 @asynccontextmanager
-async def chat_endpoint(behaviour: Behaviour) -> AsyncIterator[ChatEndpoint]:
+async def chat_endpoint(behaviour: Behaviour, port: int = 0) -> AsyncIterator[ChatEndpoint]:
     endpoint = ChatEndpoint(behaviour)
-    server = await asyncio.start_server(endpoint.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(endpoint.serve, "127.0.0.1", port)
     endpoint.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield endpoint

@@ -6,6 +6,7 @@ Private names of aiortc touched here: RTCRtpTransceiver._codecs, ._offerDirectio
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 from collections import deque
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 EARLY_MESSAGES = 100
 """Messages kept until the data channel opens; the oldest are dropped."""
 FLUSH_SECONDS = 0.3
+OPENING_SECONDS = 1.0
 WATCH_SECONDS = 1.0
 
 
@@ -62,6 +64,7 @@ class WebRTCTransport:
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._connected: set[str] = set()
         self._channel: RTCDataChannel | None = None
+        self._opened = asyncio.Event()
         self._early: deque[Message] = deque(maxlen=EARLY_MESSAGES)
         self._watch: asyncio.TimerHandle | None = None
         self._heard: tuple[int, float] = (0, 0.0)
@@ -198,6 +201,7 @@ class WebRTCTransport:
             self._channel = channel
             while self._early:
                 channel.send(encode(self._early.popleft()))
+            self._opened.set()
 
     def send_message(self, message: Message) -> None:
         if self._channel is None:
@@ -227,6 +231,10 @@ class WebRTCTransport:
         """Nothing to wait for, for the same reason."""
 
     async def _flush_messages(self) -> None:
+        if self._early and self._pc.sctp is not None and self._pc.connectionState == "connected":
+            # The channel opens after the media: what ends a session at its beginning still has to be told.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._opened.wait(), OPENING_SECONDS)
         channel = self._channel
         if channel is None or channel.readyState != "open" or not channel.bufferedAmount:
             return
