@@ -13,10 +13,10 @@ from typing import Any, Self, TypeVar
 from streams.media import AdditionalOutputs, InterruptionOptions, ReplyOnPause, WebRTCData, get_reply_timing
 from streams.media.audio import Audio
 from streams.media.outputs import AudioOut
-from streams.media.pauses import Event, SpeechHesitated, SpeechStarted
+from streams.media.pauses import Event, SpeechHesitated, SpeechPaused, SpeechStarted
 from streams.media.speech.engines import EngineUnavailable, UnknownEngine
 from streams.media.speech.pico import PicoTTSOptions
-from streams.media.speech.recognition import SpeechToText, get_stt_model, recognise
+from streams.media.speech.recognition import SpeechToText, Transcriber, get_stt_model, recognise
 from streams.media.speech.sentences import SentenceSplitter
 from streams.media.speech.synthesis import SynthesisFailed, TextToSpeech, get_tts_model
 from streams.media.threads import UserThread
@@ -31,8 +31,6 @@ KEPT = 40
 """Messages of a conversation that are shown and remembered."""
 LONGEST = 2000
 """Characters of what is said at once, by either side."""
-CAPTION_EACH = 0.5
-"""Seconds between two looks at what somebody is saying; more, when a look takes longer than that."""
 AHEAD = 10.0
 """Seconds of an utterance up to which it is recognised at each hesitation. It would take too much of longer ones."""
 MOONSHINE, PICO = "moonshine/tiny", "pico"
@@ -80,7 +78,7 @@ class Assistant(ReplyOnPause):
         self._tts: TextToSpeech | None = None
         self._ahead: tuple[float, asyncio.Task[str]] | None = None
         """When the last word ended, and the text up to there."""
-        self._captions: asyncio.Task[None] | None = None
+        self._captions: Transcriber | None = None
         self._publishing: asyncio.Task[None] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -97,7 +95,9 @@ class Assistant(ReplyOnPause):
 
     async def begin(self) -> None:
         await _loading.run(self._load)
-        self.recogniser = self._words_of if self._stt else None
+        if self._stt is not None:
+            self.recogniser = self._words_of
+            self._captions = Transcriber(self._stt, self.input_sample_rate, self._caption)
         await super().begin()
 
     async def end(self) -> None:
@@ -109,16 +109,34 @@ class Assistant(ReplyOnPause):
 
     # -- what is heard ------------------------------------------------------------------------------------------
 
+    async def handle(self, frame: Audio) -> None:
+        talked = self._detector.talking
+        await super().handle(frame)
+        if talked and self._captions is not None:
+            # At a pause, and over a reply, a recogniser at work would hold up the answer.
+            self._captions.push(frame[1][0], ask=self._detector.speaking and not self.replying)
+
     async def _words_of(self, audio: Audio | None) -> str:
         return await recognise(self._stt, audio) if self._stt and audio else ""
 
     def _on_event(self, event: Event) -> None:
         super()._on_event(event)
         match event:
-            case SpeechStarted() if self._stt and (self._captions is None or self._captions.done()):
-                self._captions = self._in_background(self._caption())
+            case SpeechStarted() if self._captions is not None:
+                self._captions.push(self._detector.captured(), ask=False)
             case SpeechHesitated():
                 self._recognise_ahead()
+            case SpeechPaused():
+                self._forget_captions()
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._forget_captions()
+
+    def _forget_captions(self) -> None:
+        self._being_said = ""
+        if self._captions is not None:
+            self._captions.cancel()
 
     def _recognise_ahead(self) -> None:
         """While it is being judged whether that was all, recognise it: if it was, the text is there."""
@@ -142,20 +160,10 @@ class Assistant(ReplyOnPause):
             return await ahead[1]
         return await self._words_of(audio)
 
-    async def _caption(self) -> None:
+    def _caption(self, text: str) -> None:
         """Show what somebody is saying while they say it."""
-        looked = 0.0
-        while self._detector.talking:
-            await asyncio.sleep(max(CAPTION_EACH, looked))
-            if self.replying or not self._detector.speaking:  # a recogniser at work would hold up the answer
-                continue
-            began = self.clock
-            text = await self._words_of((self.input_sample_rate, self._detector.captured()[None, :]))
-            looked = self.clock - began
-            if self._detector.talking and text:
-                self._being_said = text
-                await self._publish()
-        self._being_said = ""
+        self._being_said = text
+        self._publishing = self._in_background(self._publish())
 
     # -- what is said -------------------------------------------------------------------------------------------
 

@@ -74,11 +74,11 @@ class Transcriber:
         self._not_before = 0.0
         self._listening: asyncio.Task[None] | None = None
 
-    def push(self, samples: Samples) -> None:
-        """Take what was said next: mono int16 of shape (n,)."""
+    def push(self, samples: Samples, ask: bool = True) -> None:
+        """Take what was said next: mono int16 of shape (n,). ask: whether this is a moment for a partial text."""
         self._heard.append(samples)
         self._new += samples.size
-        if self._partial is None or self._listening is not None or self._new < EVERY * self.rate:
+        if not ask or self._partial is None or self._listening is not None or self._new < EVERY * self.rate:
             return
         loop = asyncio.get_running_loop()
         if loop.time() >= self._not_before:
