@@ -28,13 +28,14 @@ from streams.media.pauses import AlgoOptions
 from streams.media.reply_on_stop_words import ReplyOnStopWords
 from streams.media.reply_on_words import HEARD
 from streams.media.session import Session
+from streams.media.speech.espeak import EspeakTTSOptions
 from streams.media.speech.pico import PicoTTSOptions
 from streams.media.speech.recognition import SpeechToText, get_stt_model
 from streams.media.speech.synthesis import get_tts_model
 from streams.media.transport import FakeTransport
 
 FLITE = ("slt", "rms", "awb", "kal")
-PICO = ("en-US", "en-GB")
+VOICES = (*FLITE, "en-US", "en-GB")
 PHRASES = ("listen computer", "question time", "please listen")
 REQUESTS = ("what time is it?", "switch the light in the kitchen off.", "is it going to rain tomorrow?")
 BEFORE = "I have told you already."
@@ -58,6 +59,31 @@ DISTRACTORS = (
 
 ALIKE = ("Pleased listeners stay longer.", "Listen, computers are cheap.", "Please lessen the noise.")
 """What sounds like a phrase, or begins as one: shown, and not counted as distractors."""
+
+HELD_OUT_PHRASES = (
+    "hello computer",
+    "next question",
+    "start recording",
+    "good evening house",
+    "open the window",
+    "kitchen radio",
+)
+HELD_OUT_ALIKE = (
+    "Hello, computers are cheap.",
+    "Hello, commuters.",
+    "The next questions are hard.",
+    "Next, quest in hand, they left.",
+    "They started recording it.",
+    "Start recordings at noon.",
+    "Good evening, horse riders.",
+    "Good evenings housed us well.",
+    "Open the windows now.",
+    "Open the window sill.",
+    "Kitchen radios are loud.",
+    "The kitchen radiator is warm.",
+)
+HELD_OUT_VOICES = ("awb", "kal", "en-GB", "espeak en-us", "espeak en-gb-scotland")
+"""Written down before the recogniser heard them, and not changed afterwards."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +114,10 @@ class Heard:
 # -- what is said ---------------------------------------------------------------------------------------------------
 
 
-def calls(phrases: Sequence[str]) -> Iterator[Clip]:
+def calls(phrases: Sequence[str], voices: Sequence[str] = VOICES) -> Iterator[Clip]:
     """Each phrase by each voice: with a request in the same breath, without one, and after another sentence."""
     for phrase in phrases:
-        for number, voice in enumerate(FLITE + PICO):
+        for number, voice in enumerate(voices):
             request = REQUESTS[number % len(REQUESTS)]
             yield in_one_breath(phrase, voice, request)
             yield joined(phrase, voice, request, gap=0.25, title="with a short pause")
@@ -128,8 +154,8 @@ def joined(phrase: str, voice: str, request: str, gap: float, title: str, before
     return Clip(f"{voice}, {title}", rate, surrounded(np.concatenate(pieces), rate, room), phrase, ends, request)
 
 
-def sentences(texts: Sequence[str]) -> Iterator[Clip]:
-    for voice in FLITE + PICO:
+def sentences(texts: Sequence[str], voices: Sequence[str] = VOICES) -> Iterator[Clip]:
+    for voice in voices:
         for text in texts:
             spoken = speak(voice, text)
             said = spoken.samples[round(spoken.start * spoken.rate) : round(spoken.end * spoken.rate)]
@@ -145,7 +171,10 @@ def talk() -> Iterator[Clip]:
 def speak(voice: str, text: str) -> Synthesis:
     if voice in FLITE:
         return synthesis(Phrase("text", voice, (text,)), text)
-    rate, array = get_tts_model("pico").tts(text, PicoTTSOptions(language=voice))
+    if voice.startswith("espeak "):
+        rate, array = get_tts_model("espeak").tts(text, EspeakTTSOptions(voice=voice.removeprefix("espeak ")))
+    else:
+        rate, array = get_tts_model("pico").tts(text, PicoTTSOptions(language=voice))
     samples = np.ravel(array)
     loud = np.flatnonzero(np.abs(samples) > 0.02 * np.abs(samples).max())
     return Synthesis(rate, samples, loud[0] / rate, (loud[-1] + 1) / rate)
@@ -234,17 +263,27 @@ def main() -> None:
     parser.add_argument("--phrases", default=",".join(PHRASES), help="separated by commas")
     parser.add_argument("--tolerance", type=int, default=0)
     parser.add_argument("--calls", action="store_true", help="without the distractors")
+    parser.add_argument("--held-out", action="store_true", help="other phrases, voices and sound-alikes")
     parser.add_argument("--verbose", action="store_true", help="print each clip that went wrong")
     options = parser.parse_args()
-    phrases = options.phrases.split(",")
+    phrases = HELD_OUT_PHRASES if options.held_out else options.phrases.split(",")
     for name in ("silero-vad", *(name for name in weights.WEIGHTS if name.startswith("moonshine"))):
         weights.fetch(name)
     model = get_stt_model(options.model)
-    called = [hear(clip, [clip.phrase], model, options.tolerance) for clip in calls(phrases)]
+    voices = HELD_OUT_VOICES if options.held_out else VOICES
+    called = [hear(clip, [clip.phrase], model, options.tolerance) for clip in calls(phrases, voices)]
     print(call_table(called, phrases, model, options.verbose))
-    if not options.calls:
-        print()
-        print(distractor_table(phrases, model, options.tolerance, options.verbose))
+    if options.calls:
+        return
+    material = {"what sounds like a phrase, or begins as one": sentences(HELD_OUT_ALIKE, voices)}
+    if not options.held_out:
+        material = {
+            "sentences like the phrases": sentences(DISTRACTORS),
+            "people, and noises": talk(),
+            "what sounds like a phrase, or begins as one": sentences(ALIKE),
+        }
+    print()
+    print(distractor_table(material, phrases, model, options.tolerance, options.verbose))
 
 
 def call_table(called: list[Heard], phrases: Sequence[str], model: SpeechToText, verbose: bool) -> str:
@@ -277,17 +316,14 @@ def understood(heard: Heard, model: SpeechToText, verbose: bool) -> bool:
     return right
 
 
-def distractor_table(phrases: Sequence[str], model: SpeechToText, tolerance: int, verbose: bool) -> str:
+def distractor_table(
+    material: dict[str, Iterator[Clip]], phrases: Sequence[str], model: SpeechToText, tolerance: int, verbose: bool
+) -> str:
     """All phrases are listened for at once."""
     lines = [
         "| listened to | clips | minutes | false alarms | recognition, seconds per second |",
         "|---|---|---|---|---|",
     ]
-    material = {
-        "sentences like the phrases": sentences(DISTRACTORS),
-        "people, and noises": talk(),
-        "what sounds like a phrase, or begins as one": sentences(ALIKE),
-    }
     for title, clips in material.items():
         results = [hear(clip, phrases, model, tolerance) for clip in clips]
         seconds = sum(heard.clip.samples.size / heard.clip.rate for heard in results)

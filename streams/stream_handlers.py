@@ -127,9 +127,11 @@ class CommandOptions(forms.Form):
     def clean_phrases(self) -> str:
         phrases: str = self.cleaned_data["phrases"]
         try:
-            phrases_in({"phrases": phrases})
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from None
+            found = phrases_in({"phrases": phrases}).phrases
+        except ValueError:
+            found = []
+        if not found:
+            raise forms.ValidationError("Each phrase must have a word in it, and there must be one.")
         return phrases
 
 

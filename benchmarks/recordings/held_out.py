@@ -20,7 +20,7 @@ PACKAGES = {
     "asterisk": Package("debian", "asterisk-core-sounds-en-wav", "1.6.1-1", "CC-BY-SA-3.0"),
 }
 GROUPS = {
-    "read": "held out: sentences read by four people",
+    "read": "held out: four read sentences",
     "prompts": "held out: telephone prompts, 8 kHz",
     "free": "held out: free speech, a cold, podcasts",
 }

@@ -1,7 +1,8 @@
 """Turn taking by a spoken phrase, in a language of tones and on a virtual clock."""
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,13 @@ from streams.media.determine_pause import AppState
 from streams.media.outputs import Emitted
 from streams.media.reply_on_stop_words import ReplyOnStopWords, ReplyOnStopWordsState
 from streams.media.session import Reason, State
+from streams.media.speech.engines import register_engine
+from streams.media.stop_words import StopWords
+from streams.media.weights import WeightsMissing
 from tests.media.client import RATE, Client, silence, voice
 from tests.media.tone_words import GAP, ToneWords, say
 from tests.media.virtual_time import now, settled
+from tests.plugins import engines_of_their_own
 
 pytestmark = pytest.mark.usefixtures("loud_is_speech")
 
@@ -30,9 +35,9 @@ class Talk:
         self.seconds = seconds
         self.requests: list[Samples] = []
         self.ear = ToneWords()
-        words = kwargs.pop("stop_words", ["computer"])
+        words, options = kwargs.pop("stop_words", ["computer"]), kwargs.pop("options", None)
         self.handler = kind(self._answer, words, stt_model=self.ear, **kwargs)
-        self.client = Client(self.handler.copy())
+        self.client = Client(self.handler.copy(), options=options)
 
     def _answer(self, audio: Audio) -> Iterator[Emitted]:
         self.requests.append(audio[1][0])
@@ -335,3 +340,48 @@ async def test_a_subclass_may_decide_alone() -> None:
         await talk.say("hello computer", 3)
         assert len(talk.requests) == 1
         assert talk.stopwords == [""]
+
+
+class FromOptions(ReplyOnStopWords):
+    def phrases(self, options: Mapping[str, Any]) -> StopWords:
+        return StopWords(options.get("phrases", ["computer"]), 1)
+
+
+async def test_the_streams_options_may_say_what_to_listen_for() -> None:
+    async with Talk(FromOptions, options={"phrases": ["hello"]}) as talk:
+        await talk.say("computer lights on", 2)
+        assert talk.stopwords == []
+        await talk.say("hello lights on", 2)
+        assert (talk.answered, talk.stopwords) == (["Lights on"], [""])
+
+
+async def test_a_recogniser_may_be_named_and_is_loaded_off_the_loop() -> None:
+    threads: list[str] = []
+
+    def ears() -> ToneWords:
+        threads.append(threading.current_thread().name)
+        return ToneWords()
+
+    with engines_of_their_own():
+        register_engine("stt", "ears", ears)
+        client = await Client(ReplyOnStopWords(lambda audio: None, ["computer"], stt_model="ears")).connect()
+        await client.speak(silence(0.5), say("computer"), silence(1))
+    assert threads == ["stream-words"]
+    assert client.transport.texts("stopword") == [""]
+    await client.session.close(Reason.CLIENT_CLOSED)
+
+
+async def test_without_a_recogniser_the_client_is_told_and_the_log_says_what_to_do(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def missing() -> ToneWords:
+        raise WeightsMissing("Run: manage.py fetch_models ears")
+
+    with engines_of_their_own():
+        register_engine("stt", "ears", missing)
+        client = await Client(ReplyOnStopWords(lambda audio: None, ["computer"], stt_model="ears")).connect()
+        await asyncio.sleep(0.1)
+    assert client.errors == [reply_on_words.CANNOT_HEAR]
+    assert client.transport.texts("end_stream") == [reply_on_words.CANNOT_HEAR]
+    assert "Run: manage.py fetch_models ears" in caplog.text
+    assert "failed while closing" not in caplog.text
