@@ -21,6 +21,8 @@ class EngineField(forms.ChoiceField):
     """
 
     kind: ClassVar[Kind]
+    imports = True
+    """Whether to find out by importing it, which may take long."""
 
     def __init__(self, *, help_text: str = "", **kwargs: Any) -> None:
         told = format_lazy("{} {}", help_text, lazy(missing_engines, str)(self.kind))
@@ -31,7 +33,7 @@ class EngineField(forms.ChoiceField):
 
     def validate(self, value: Any) -> None:
         super().validate(value)
-        if value and value != self.initial and (problem := engine_problem(self.kind, value)):
+        if self.imports and value and value != self.initial and (problem := engine_problem(self.kind, value)):
             raise forms.ValidationError(problem, code="unavailable")
 
 

@@ -185,6 +185,8 @@ def usable(stored: Any, handler: ReplyOnPause) -> dict[str, Any]:
         logger.warning("Turn taking: %.100r is no object; everything is as in the code", stored)
         return {}
     form = TurnTakingForm(handler, stored)
+    # A session begins, in the event loop: it loads its detector by itself, in a thread.
+    form.fields["voice_detector"].imports = False  # type: ignore[attr-defined]
     if form.is_valid():
         return form.values()
     for name, problems in form.errors.items():

@@ -17,6 +17,7 @@ from streams.media import ReplyOnPause, weights
 from streams.media.speech.engines import load_engine
 from streams.models import Stream
 from streams.registry import Registry
+from streams.turn_taking import usable
 from tests.plugins import engines_of_their_own, plugin
 
 LOUD = """
@@ -115,6 +116,13 @@ def test_a_packages_engines_are_chosen_in_the_admin(admin: Client, site: Path) -
     changed = ReplyOnPause(lambda audio: audio).with_turn_taking(stream.turn_taking)
     detector, _ = changed._load_models()
     assert detector is load_engine("vad", "ears")
+
+
+def test_a_beginning_session_imports_nothing_in_the_event_loop(site: Path) -> None:
+    plugin(site, "slow_ears", "[streams.vad]\nslow = slow_ears:Slow\n", "raise SystemExit('it was imported')")
+    handler = ReplyOnPause(lambda audio: audio)
+    assert usable({"voice_detector": "slow"}, handler) == {"voice_detector": "slow"}
+    assert usable({"voice_detector": "gone"}, handler) == {}
 
 
 def test_an_engine_that_is_gone_is_shown_and_not_replaced_silently(admin: Client) -> None:
