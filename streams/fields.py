@@ -24,9 +24,13 @@ class EngineField(forms.ChoiceField):
     imports = True
     """Whether to find out by importing it, which may take long."""
 
-    def __init__(self, *, help_text: str = "", **kwargs: Any) -> None:
-        told = format_lazy("{} {}", help_text, lazy(missing_engines, str)(self.kind))
-        super().__init__(choices=partial(engine_choices, self.kind), help_text=told, **kwargs)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=partial(engine_choices, self.kind), **kwargs)
+
+    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> forms.BoundField:
+        bound = super().get_bound_field(form, field_name)
+        bound.help_text = format_lazy("{} {}", bound.help_text, lazy(missing_engines, str)(self.kind))
+        return bound
 
     def valid_value(self, value: Any) -> bool:
         return str(value) in engine_names(self.kind)  # without a look at the others, as `choices` would take
