@@ -89,9 +89,5 @@ async def test_a_sound_without_words_is_asked_about(visitors: Visitors, tmp_path
     microphone = write_wav(tmp_path / "hum.wav", silence(1.5), spoken("Hmm."), silence(10))
     visitor = await visitors.arrive("/streams/quiet-assistant/", microphone)
     await visitor.start()
-    await visitor.sees_state("listening")
-    await visitor.tape()
     await expect(bubbles(visitor).first).to_have_text(NOT_UNDERSTOOD, timeout=PATIENCE)
-    await visitor.sees_message("response_finished")
-    heard = await recognised(visitor)
-    assert {"sorry", "catch"} <= set(heard), heard
+    await visitor.sees_message("response_starting")
