@@ -56,7 +56,7 @@ def room_silence(room: Samples, rate: int, size: int) -> npt.NDArray[np.float64]
 def _read(content: bytes, member: str) -> tuple[int, Samples]:
     if member.endswith(".raw"):
         return 16_000, np.frombuffer(content, dtype="<i2")
-    with av.open(io.BytesIO(content)) as file:
+    with av.open(io.BytesIO(content), "r") as file:
         to_mono = av.AudioResampler(format="s16", layout="mono")
         decoded = [part.to_ndarray()[0] for frame in file.decode(audio=0) for part in to_mono.resample(frame)]
         return file.streams.audio[0].rate, np.concatenate(decoded)
