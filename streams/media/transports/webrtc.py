@@ -10,7 +10,7 @@ import ipaddress
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiortc import (
@@ -46,7 +46,7 @@ WATCH_SECONDS = 1.0
 class WebRTCConfig:
     """``ice_servers``: dicts with urls, username, credential, for this side. ``media_timeout`` in seconds."""
 
-    ice_servers: Sequence[dict[str, Any]] = ()
+    ice_servers: Sequence[dict[str, Any]] = field(default=(), repr=False)
     relay_only: bool = False
     media_timeout: float = 10.0
     allow_extra_tracks: bool = False
