@@ -133,6 +133,24 @@ async def test_a_failing_provider_refuses_nobody(
     assert "secret-of-nobody" not in caplog.text
 
 
+async def test_several_that_fail_are_told_once_each(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    settings.TURN_PROVIDERS = {"default": entry("Missing"), "other": entry("Gone")}
+
+    async def failing() -> None:
+        raise ValueError
+
+    async def working() -> dict[str, Any]:
+        return {}
+
+    for _ in range(2):
+        await relay()
+        await relay(chosen="other")
+        await relay(given=failing)
+        await relay(given=working)
+        services._given_ones.clear()
+    assert len(caplog.records) == 3, caplog.text
+
+
 async def test_nor_does_one_whose_servers_no_browser_takes(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -189,7 +207,7 @@ async def test_a_function_is_asked_for_each_connection_and_its_other_keys_are_pa
         ({"iceServers": 5}, "there is no list of ICE servers"),
         ({"iceTransportPolicy": "Relay"}, 'must be "all" or "relay"'),
         ({"certificates": object()}, "not JSON serializable"),
-        (ValueError("hm"), "The code's rtc_configuration: It raised ValueError"),
+        (ValueError("hm"), "<locals>.given: It raised ValueError"),
         (asyncio.Event(), "within 0.05 s"),
     ],
 )
