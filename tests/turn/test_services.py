@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import pytest
-from aiortc import RTCIceServer
-from aiortc.rtcicetransport import connection_kwargs
 from pytest_django import Settings
 
 from turn import services
-from turn.ice_servers import for_aiortc, problem
+from turn.ice_servers import problem
 from turn.providers.base import Credentials, OutOfOrder, Provider
 from turn.services import client_configuration, server_configuration
 
@@ -248,21 +246,6 @@ async def test_this_server_has_a_list_and_a_provider_of_its_own(settings: Settin
     assert [server["urls"] for server in found.ice_servers] == ["stun:stun.example.org", "turn:two"]
     assert Counting.asked == ["server"]
     assert (await server_configuration({"iceServers": [MINE, STUN, STUN]})).ice_servers == [MINE, STUN]
-
-
-def test_aiortc_is_given_the_one_stun_and_the_one_turn_server_it_can_use() -> None:
-    urls = ["turns:a?transport=udp", "turn:[::1]:3478", "turn:b:80?transport=tcp", "turn:c"]
-    relays = {"urls": urls, "username": "u", "credential": "c"}
-    chosen = for_aiortc([{"urls": ["stuns:a", "stun:b"]}, STUN, relays, MINE])
-    assert chosen == [{"urls": "stun:b"}, {"urls": "turn:b:80?transport=tcp", "username": "u", "credential": "c"}]
-    used = connection_kwargs([RTCIceServer(**server) for server in chosen])
-    assert (used["stun_server"], used["turn_server"], used["turn_transport"]) == (("b", 3478), ("b", 80), "tcp")
-    assert for_aiortc([]) == []
-
-
-@pytest.mark.parametrize("url", ["turn:[::1]:3478", "turn:a?transport=tls", "turn://a", "turn:a:port", "http:a", ""])
-def test_what_aiortc_trips_over_never_reaches_it(url: str) -> None:
-    assert for_aiortc([{"urls": url, "username": "u", "credential": "c"}]) == []
 
 
 async def test_a_malformed_list_refuses_nobody(settings: Settings) -> None:
