@@ -18,6 +18,7 @@ from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
     RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCRtpTransceiver,
     RTCSessionDescription,
@@ -46,6 +47,7 @@ class WebRTCConfig:
     """``ice_servers``: dicts with urls, username, credential, for this side. ``media_timeout`` in seconds."""
 
     ice_servers: Sequence[dict[str, Any]] = ()
+    relay_only: bool = False
     media_timeout: float = 10.0
     allow_extra_tracks: bool = False
     video_bitrate: tuple[int, int] | None = None
@@ -59,7 +61,8 @@ class WebRTCTransport:
         self.config = config or WebRTCConfig()
         # Never without a configuration: aiortc would then contact a public STUN server.
         servers = [RTCIceServer(**server) for server in self.config.ice_servers]
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        policy = RTCIceTransportPolicy.RELAY if self.config.relay_only else RTCIceTransportPolicy.ALL
+        self._pc = RTCPeerConnection(RTCConfiguration(servers, policy, RTCBundlePolicy.MAX_BUNDLE))
         self._connected: set[str] = set()
         self._channel: RTCDataChannel | None = None
         self._early: deque[Message] = deque(maxlen=EARLY_MESSAGES)
