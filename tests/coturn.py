@@ -51,6 +51,14 @@ class Coturn:
     def stun_url(self) -> str:
         return f"stun:{self.address}:{self.port}"
 
+    def provider(self, *transports: Transport, **entry: Any) -> dict[str, Any]:
+        """An entry of TURN_PROVIDERS."""
+        if self.secret:
+            options: dict[str, Any] = {"urls": [self.url(each) for each in transports], "secret": self.secret}
+            return {"BACKEND": "turn.providers.coturn.Coturn", "OPTIONS": options, **entry}
+        options = {"ice_servers": [self.ice_server(*transports)]}
+        return {"BACKEND": "turn.providers.static.Static", "OPTIONS": options, **entry}
+
     def ice_server(self, *transports: Transport, lifetime: float = 3600) -> dict[str, Any]:
         """As RTCPeerConnection takes it, with credentials that work, or have expired if ``lifetime`` is negative."""
         username, credential = self.user, self.password
@@ -104,7 +112,8 @@ def running_coturn(
         "--userdb": server.database,
     }
     command = [*within, turnserver, *(str(part) for option in options.items() for part in option), "--pidfile="]
-    command += ["--allow-loopback-peers", *(f"--allowed-peer-ip={peer}" for peer in peers)]
+    command += [f"--allowed-peer-ip={peer}" for peer in peers]
+    command += ["--allow-loopback-peers"] * ("127.0.0.1" in peers)
     with server.log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:

@@ -1,0 +1,98 @@
+"""Words for what keeps a STUN or TURN server from working: what is wrong, and what to do."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import time
+from enum import StrEnum
+from ipaddress import ip_address
+
+from aioice import stun
+
+
+class Stage(StrEnum):
+    NAME = "name"
+    """Looking up the server's name."""
+    BINDING = "binding"
+    """A STUN server tells this machine its address."""
+    ALLOCATION = "allocation"
+    """Connecting to a TURN server, and being given an address there."""
+    RELAY = "relay"
+    """A packet goes through the relay to a socket here and back."""
+    DONE = "done"
+
+
+ANSWERS = {
+    300: "The server sends clients elsewhere (300, Try Alternate), which browsers and aiortc do not follow.",
+    401: "The server refuses the credentials (401). Compare the secret, or user name and password, with the server's; "
+    "for credentials that expire, compare the clocks, too.",
+    403: "The server allows nobody an allocation from here (403).",
+    437: "The server takes this for an older connection of another client (437). Try again.",
+    441: "The server refuses the credentials of a later request (441). Did its secret change just now?",
+    442: "The server does not relay UDP (442). In coturn, remove no-udp-relay.",
+    486: "The server allows this user no more allocations (486). In coturn, raise user-quota or total-quota.",
+    508: "The server has no port left to relay with (508). In coturn, widen min-port … max-port.",
+}
+
+
+def explain(stage: Stage, error: Exception, transport: str, port: int, *, username: str = "", relay: str = "") -> str:
+    """What ``error`` at this stage means.
+
+    username: tells when the credentials expired, and does not appear in the words
+    relay: the address that was allocated, if one was
+    """
+    if isinstance(error, stun.TransactionFailed):
+        return _answered(stage, error, username)
+    if isinstance(error, TimeoutError | stun.TransactionTimeout):
+        return _silence(stage, transport, port, relay)
+    if isinstance(error, socket.gaierror):
+        return "The name has no address. Check how it is written, and its DNS record."
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = error.verify_message.rstrip(".")
+        return f"The certificate is refused, as browsers would: {reason}. Renew it, or use the name it was made for."
+    if isinstance(error, ssl.SSLError | ConnectionResetError) and transport == "tls":
+        return f"Port {port} does not speak TLS. Does the server have its certificate, and read its key?"
+    if isinstance(error, ConnectionRefusedError):
+        return f"Nothing listens on {_port(transport, port)}. Does the server run, and is this its port?"
+    return f"The server could not be used: {error}."
+
+
+def _answered(stage: Stage, error: stun.TransactionFailed, username: str) -> str:
+    code, reason = error.response.attributes.get("ERROR-CODE", (0, "no reason given"))
+    if stage is Stage.RELAY and code == 403:
+        return (
+            "The server does not relay to this machine (403). If it is to reach it by a private address, "
+            "allow that: in coturn, allowed-peer-ip."
+        )
+    if code == 401 and (minutes := minutes_since_expiry(username)) > 0:
+        return f"The credentials expired {minutes:.0f} minutes ago (401). Make new ones, or set the clock right."
+    return ANSWERS.get(code, f"The server answers {code}: {reason}.")
+
+
+def minutes_since_expiry(username: str) -> float:
+    """How long ago credentials "<Unix time>:<anybody>" expired; negative if they have not, or never will."""
+    found = re.match(r"(\d{9,11})(:|$)", username, re.ASCII)
+    return (time.time() - int(found[1])) / 60 if found else -1.0
+
+
+def _silence(stage: Stage, transport: str, port: int, relay: str) -> str:
+    if stage is not Stage.RELAY:
+        return (
+            f"Nothing answers on {_port(transport, port)}. Does the server run, is this its port, "
+            "and do the firewalls here and there let it through?"
+        )
+    if not ip_address(relay.rpartition(":")[0].strip("[]")).is_global:
+        return (
+            f"An address was allocated, {relay}, but it is private and no packet came back from it. "
+            "Tell the server its public address: in coturn, external-ip."
+        )
+    return (
+        f"An address was allocated, {relay}, but no packet came back from it. Open the relay's UDP ports (in coturn, "
+        "min-port to max-port) in its firewall, and outgoing UDP in the one here."
+    )
+
+
+def _port(transport: str, port: int) -> str:
+    return f"{'UDP' if transport == 'udp' else 'TCP'} port {port}"
