@@ -3,8 +3,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV := .venv
 PY := $(VENV)/bin/python
-# Commands the tests start; each comes from the Debian package of the same name.
-TEST_COMMANDS := chromium
+# Commands the tests start, each with the Debian package that it comes from.
+TEST_COMMANDS := chromium:chromium turnserver:coturn ip:iproute2
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench fetch clean compiler test-commands packages
@@ -56,7 +56,7 @@ compiler: # pip builds the speech synthesiser from C
 	@command -v cc >/dev/null || $(MAKE) --no-print-directory packages NAMES="gcc libc6-dev"
 
 test-commands:
-	@missing=""; for name in $(TEST_COMMANDS); do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	@missing=""; for each in $(TEST_COMMANDS); do command -v $${each%:*} >/dev/null || missing="$$missing $${each#*:}"; done; \
 	[ -z "$$missing" ] || $(MAKE) --no-print-directory packages NAMES="$$missing"
 
 packages: # NAMES, through apt

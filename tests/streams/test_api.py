@@ -84,7 +84,7 @@ async def test_access_is_asked_on_every_route(access: str, who: str, status: int
     closed = await post(client, "/api/streams/echo/close", {"webrtc_id": "nothing"})
     candidate = await post(client, OFFER, {"type": "ice-candidate", "webrtc_id": "nothing"})
     if error is None:
-        assert configuration.json() == {"iceServers": []}
+        assert configuration.json() == {"iceServers": [], "relay": "none"}
         assert answered.json()["type"] == "answer"
         assert closed.json()["meta"]["error"] == candidate.json()["meta"]["error"] == "unknown_connection"
     else:

@@ -4,7 +4,7 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django import Settings
 
-from turn.services import ice_servers, server_ice_servers
+from turn.services import client_configuration, server_configuration
 
 TURN = {"urls": ["turn:turn.example.org:3478"], "username": "me", "credential": "secret"}
 STUN = {"urls": "stun:stun.example.org"}
@@ -14,11 +14,11 @@ def messages() -> list[str]:
     return [message.msg for message in run_checks() if message.id == "turn.E001"]
 
 
-def test_clients_and_server_have_their_own_lists(settings: Settings) -> None:
+async def test_clients_and_server_have_their_own_lists(settings: Settings) -> None:
     settings.STREAMS_ICE_SERVERS = [STUN, TURN]
     settings.STREAMS_SERVER_ICE_SERVERS = []
-    assert ice_servers() == [STUN, TURN]
-    assert server_ice_servers() == []
+    assert (await client_configuration()).for_client() == {"iceServers": [STUN, TURN], "relay": "ready"}
+    assert (await server_configuration()).ice_servers == []
     assert messages() == []
 
 

@@ -21,6 +21,7 @@ from aiortc import (
     RTCDtlsTransport,
     RTCIceCandidate,
     RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCRtpTransceiver,
     RTCSessionDescription,
@@ -51,6 +52,7 @@ class WebRTCConfig:
     """``ice_servers``: dicts with urls, username, credential, for this side. ``media_timeout`` in seconds."""
 
     ice_servers: Sequence[dict[str, Any]] = ()
+    relay_only: bool = False
     ice: IceConfig = field(default_factory=IceConfig)
     media_timeout: float = 10.0
     allow_extra_tracks: bool = False
@@ -68,7 +70,8 @@ class WebRTCTransport:
         self.config = config or WebRTCConfig()
         # Never without a configuration: aiortc would then contact a public STUN server.
         servers = [RTCIceServer(**server) for server in self.config.ice_servers]
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        policy = RTCIceTransportPolicy.RELAY if self.config.relay_only else RTCIceTransportPolicy.ALL
+        self._pc = RTCPeerConnection(RTCConfiguration(servers, policy, RTCBundlePolicy.MAX_BUNDLE))
         self.report: ConnectionReport | None = None
         """How the connection was made; and once it is closed, what came of it."""
         self._ice: IceConnection | None = None

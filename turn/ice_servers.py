@@ -1,0 +1,90 @@
+"""ICE servers as browsers take them (W3C WebRTC, RTCIceServer): {"urls": …, "username": …, "credential": …}."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+IceServer = dict[str, Any]
+
+SCHEMES = ("stun:", "stuns:", "turn:", "turns:")
+URL = re.compile(
+    r"(?P<scheme>stuns?|turns?):(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:?\[\]/@]+)(:(?P<port>[0-9]{1,5}))?"
+    r"(\?transport=(?P<transport>udp|tcp))?",
+    re.ASCII,
+)
+"""RFC 7064 and RFC 7065."""
+
+
+def urls_of(server: IceServer) -> list[str]:
+    urls = server["urls"]
+    return [urls] if isinstance(urls, str) else list(urls)
+
+
+def is_relay(server: IceServer) -> bool:
+    return any(url.startswith("turn") for url in urls_of(server))
+
+
+def has_relay(servers: Iterable[IceServer]) -> bool:
+    return any(is_relay(server) for server in servers)
+
+
+def problem(server: Any) -> str:
+    """What is wrong with an ICE server, as the rest of a sentence that begins with its name; empty if nothing is."""
+    if not isinstance(server, dict) or "urls" not in server:
+        return 'must be a dictionary with the key "urls".'
+    if unknown := set(server) - {"urls", "username", "credential"}:
+        return f"has unknown keys: {', '.join(sorted(map(str, unknown)))}."
+    urls = server["urls"] if isinstance(server["urls"], list | tuple) else [server["urls"]]
+    if not urls or not all(isinstance(url, str) and url.startswith(SCHEMES) for url in urls):
+        return f'"urls" must start with one of {", ".join(SCHEMES)}'
+    for url in urls:
+        if not URL.fullmatch(url):
+            return f'"urls" has {url!r}, which is no address such as turn:turn.example.org:3478?transport=udp.'
+    credentials = (server.get("username"), server.get("credential"))
+    if is_relay(server) and not all(isinstance(value, str) and value for value in credentials):
+        return 'a TURN server needs "username" and "credential".'
+    return ""
+
+
+def understood(servers: Any) -> list[IceServer]:
+    """ICE servers out of somebody's answer, with nothing else in them. Raises ValueError, which names no secret."""
+    if isinstance(servers, dict):  # Cloudflare's older endpoint gives a single one
+        servers = [servers]
+    if not isinstance(servers, list | tuple):
+        raise ValueError("there is no list of ICE servers")
+    kept = [
+        {key: server[key] for key in ("urls", "username", "credential") if server.get(key)}
+        for server in servers
+        if isinstance(server, dict)
+    ]
+    if len(kept) != len(servers):
+        raise ValueError("one of the ICE servers is no object")
+    for server in kept:
+        if wrong := problem(server):
+            raise ValueError(f"an ICE server {wrong}")
+    return kept
+
+
+def for_aiortc(servers: Iterable[IceServer]) -> list[IceServer]:
+    """The one STUN and the one TURN server that aiortc can use: the first it understands, each with one URL."""
+    chosen: dict[str, IceServer] = {}
+    for url, server in _each_url(servers):
+        if kind := _kind_for_aiortc(url):
+            chosen.setdefault(kind, {**server, "urls": url})
+    return list(chosen.values())
+
+
+def _each_url(servers: Iterable[IceServer]) -> Iterator[tuple[str, IceServer]]:
+    for server in servers:
+        for url in urls_of(server):
+            yield url, server
+
+
+def _kind_for_aiortc(url: str) -> str:
+    """ "stun", "turn", or "" for what it passes over: STUN over TLS, and TURN over DTLS."""
+    found = URL.fullmatch(url)
+    if found is None or found["scheme"] == "stuns" or (found["scheme"] == "turns" and found["transport"] == "udp"):
+        return ""
+    return found["scheme"].removesuffix("s")
