@@ -52,12 +52,11 @@ class Coturn:
         return f"stun:{self.address}:{self.port}"
 
     def provider(self, *transports: Transport, **entry: Any) -> dict[str, Any]:
-        """An entry of TURN_PROVIDERS."""
-        if self.secret:
-            options: dict[str, Any] = {"urls": [self.url(each) for each in transports], "secret": self.secret}
-            return {"BACKEND": "turn.providers.coturn.Coturn", "OPTIONS": options, **entry}
-        options = {"ice_servers": [self.ice_server(*transports)]}
-        return {"BACKEND": "turn.providers.static.Static", "OPTIONS": options, **entry}
+        """An entry of TURN_PROVIDERS, as a site has it."""
+        if self.user:
+            return static_provider(self.ice_server(*transports), **entry)
+        options = {"urls": [self.url(each) for each in transports], "secret": self.secret}
+        return {"BACKEND": "turn.providers.coturn.Coturn", "OPTIONS": options, **entry}
 
     def ice_server(self, *transports: Transport, lifetime: float = 3600) -> dict[str, Any]:
         """As RTCPeerConnection takes it, with credentials that work, or have expired if ``lifetime`` is negative."""
@@ -65,6 +64,11 @@ class Coturn:
         if self.secret:
             username, credential = timed_credentials(self.secret, time.time() + lifetime)
         return {"urls": [self.url(each) for each in transports], "username": username, "credential": credential}
+
+
+def static_provider(*ice_servers: dict[str, Any], **entry: Any) -> dict[str, Any]:
+    """An entry of TURN_PROVIDERS."""
+    return {"BACKEND": "turn.providers.static.Static", "OPTIONS": {"ice_servers": list(ice_servers)}, **entry}
 
 
 def timed_credentials(secret: str, expires: float, user: str = "ada") -> tuple[str, str]:

@@ -1,14 +1,16 @@
 """The real site in a process of its own."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,10 +26,12 @@ class Site:
 
 
 @contextmanager
-def running_site(var: Path, *, certificate: Path | None = None) -> Iterator[Site]:
+def running_site(
+    var: Path, *, certificate: Path | None = None, turn_providers: Mapping[str, Any] | None = None
+) -> Iterator[Site]:
     """Start it with a fresh database in ``var`` and an administrator "ada". It must stop with 0 on SIGTERM.
 
-    ``certificate``: a PEM file with certificate and key, to serve by TLS.
+    ``certificate``: a PEM file with certificate and key, to serve by TLS. ``turn_providers``: as the setting.
 
     Its log must show no traceback but the deliberate ones.
     """
@@ -36,6 +40,7 @@ def running_site(var: Path, *, certificate: Path | None = None) -> Iterator[Site
         "DJANGO_SETTINGS_MODULE": "tests.site.settings",
         "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
         "VAR_DIR": str(var),
+        "TEST_TURN_PROVIDERS": json.dumps(turn_providers or {}),
     }
     manage = [sys.executable, "manage.py"]
     subprocess.run([*manage, "migrate", "--verbosity=0"], cwd=TOP, env=environment, check=True)

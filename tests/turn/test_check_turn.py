@@ -17,7 +17,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from tests.certificate import own_certificate
-from tests.coturn import Coturn, running_coturn, timed_credentials
+from tests.coturn import Coturn, running_coturn, static_provider, timed_credentials
 
 DONE = r"{} +done +127\.0\.0\.1:\d+ +\d+\.\d"
 
@@ -37,8 +37,8 @@ def check_fails(*arguments: str, **options: Any) -> str:
 
 
 def static(settings: Settings, *urls: str, username: str = "u", credential: str = "c") -> None:
-    own = [{"urls": list(urls), "username": username, "credential": credential}]
-    settings.TURN_PROVIDERS = {"list": {"BACKEND": "turn.providers.static.Static", "OPTIONS": {"ice_servers": own}}}
+    own = {"urls": list(urls), "username": username, "credential": credential}
+    settings.TURN_PROVIDERS = {"list": static_provider(own)}
 
 
 @pytest.mark.parametrize("kind", ["coturn", "coturn_users"])
