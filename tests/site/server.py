@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +27,16 @@ class Site:
 
 @contextmanager
 def running_site(
-    var: Path, *, certificate: Path | None = None, turn_providers: Mapping[str, Any] | None = None
+    var: Path,
+    *,
+    certificate: Path | None = None,
+    turn_providers: Mapping[str, Any] | None = None,
+    within: Sequence[str] = (),
 ) -> Iterator[Site]:
     """Start it with a fresh database in ``var`` and an administrator "ada". It must stop with 0 on SIGTERM.
 
     ``certificate``: a PEM file with certificate and key, to serve by TLS. ``turn_providers``: as the setting.
+    ``within``: a command to start it with, as ``ip netns exec …``; it then listens on the Unix socket in ``var``.
 
     Its log must show no traceback but the deliberate ones.
     """
@@ -50,12 +55,14 @@ def running_site(
     port = free_port()
     keys = f"ssl:{port}:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
     address = ["-b", "127.0.0.1", "-p", str(port)] if certificate is None else ["-e", keys]
-    daphne = [sys.executable, "-m", "daphne", *address, "rtcproject.asgi:application"]
+    if within:
+        address = ["-u", str(var / "socket")]
+    daphne = [*within, sys.executable, "-m", "daphne", *address, "rtcproject.asgi:application"]
     log = var / "daphne.log"
     with log.open("w") as output:
         server = subprocess.Popen(daphne, cwd=TOP, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
-        wait_for(server, port, log)
+        wait_for(server, var / "socket" if within else ("127.0.0.1", port), log)
         yield Site(f"{'http' if certificate is None else 'https'}://127.0.0.1:{port}", server, log)
     finally:
         server.terminate()
@@ -75,10 +82,11 @@ def free_port() -> int:
         return port
 
 
-def wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def wait_for(server: subprocess.Popen[bytes], address: Path | tuple[str, int], log: Path) -> None:
+    family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET
     while server.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+        with socket.socket(family) as probe:
+            if probe.connect_ex(str(address) if isinstance(address, Path) else address) == 0:
                 return
         time.sleep(0.05)
     pytest.fail(f"The site did not start:\n{log.read_text()}")
