@@ -67,6 +67,8 @@ ALLOWED = {
 ALSO_ALLOWED = {
     ("telephony.consumers", "streams.daphne_socket"),
     ("telephony.consumers", "streams.socket_consumer"),
+    ("streams.forms", "turn.services"),  # an administrator chooses among the providers
+    ("streams.checks", "turn.*"),  # and the streams' choices are checked
     ("rtcproject.api", "streams.*"),
     ("rtcproject.api", "telephony.*"),
     ("rtcproject.api", "turn.*"),
