@@ -35,10 +35,11 @@ run: $(VENV)/.base ## install, migrate, fetch models, make the first admin, serv
 test: $(VENV)/.dev test-commands fetch ## install what the tests need and run them (ARGS="-k echo" to choose)
 	$(PY) -m pytest $(ARGS)
 
-check: $(VENV)/.dev ## lint, format, types, Django's checks, missing migrations
+check: $(VENV)/.dev ## lint, format, types, the deployment template, Django's checks, missing migrations
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/cfn-lint deploy/coturn/cloudformation.yaml
 	$(PY) manage.py check
 	$(PY) manage.py makemigrations --check --dry-run
 

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ class Coturn:
     certificate: Path
     log: Path
     database: Path
+    process: subprocess.Popen[bytes] = field(init=False, repr=False)
     address: str = "127.0.0.1"
     secret: str = ""
     user: str = ""
@@ -119,13 +120,13 @@ def running_coturn(
     command += [f"--allowed-peer-ip={peer}" for peer in peers]
     command += ["--allow-loopback-peers"] * ("127.0.0.1" in peers)
     with server.log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        server.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
-        wait_for(process, server, within)
+        wait_for(server, within)
         yield server
     finally:
-        process.terminate()
-        process.wait(timeout=20)
+        server.process.terminate()
+        server.process.wait(timeout=20)
 
 
 def fill_database(server: Coturn) -> None:
@@ -140,10 +141,10 @@ def fill_database(server: Coturn) -> None:
             database.execute("INSERT INTO turnusers_lt (realm, name, hmackey) VALUES (?, ?, ?)", row)
 
 
-def wait_for(process: subprocess.Popen[bytes], server: Coturn, within: Sequence[str]) -> None:
+def wait_for(server: Coturn, within: Sequence[str]) -> None:
     """Ask for a STUN binding until it comes; coturn's own client waits for ever when nobody answers."""
     ask = [*within, "turnutils_stunclient", "-p", str(server.port), server.address]
-    while process.poll() is None:
+    while server.process.poll() is None:
         with suppress(subprocess.SubprocessError):
             subprocess.run(ask, check=True, timeout=0.2, capture_output=True)
             return

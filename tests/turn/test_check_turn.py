@@ -6,9 +6,9 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from http.server import HTTPServer, SimpleHTTPRequestHandler
 from io import StringIO
 from pathlib import Path
+from socketserver import StreamRequestHandler, TCPServer
 from threading import Thread
 from typing import Any
 
@@ -73,42 +73,58 @@ def test_expired_and_wrong_credentials(settings: Settings, coturn: Coturn, cotur
     assert "a wrong password" not in table
 
 
+def says(settings: Settings, words: dict[str, str], **options: Any) -> None:
+    """Below each URL, what is wrong with it."""
+    static(settings, *words)
+    lines = check_fails(**options).splitlines()
+    for url, sentence in words.items():
+        place = next(number for number, line in enumerate(lines) if line.split()[:1] == [url])
+        assert sentence in lines[place + 1], lines
+
+
 @pytest.fixture
 def deaf_port() -> Iterator[int]:
-    """A port where packets and connections arrive and nobody answers."""
+    """Packets and connections arrive there, and nobody answers."""
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
         udp.bind(tcp.getsockname())
         yield tcp.getsockname()[1]
 
 
-@pytest.fixture
-def web_port() -> Iterator[int]:
-    """A port that speaks, but no TLS."""
-    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
-        Thread(target=server.serve_forever, args=(0.05,)).start()
-        yield server.server_port
-        server.shutdown()
-
-
-def test_servers_that_cannot_be_reached(settings: Settings, coturn: Coturn, deaf_port: int, web_port: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        closed = server.getsockname()[1]
+def test_servers_that_do_not_answer(settings: Settings, deaf_port: int) -> None:
     words = {
-        "turn:nowhere.invalid": "The name has no address",
         f"stun:127.0.0.1:{deaf_port}": f"Nothing answers on UDP port {deaf_port}",
         f"turn:127.0.0.1:{deaf_port}": f"Nothing answers on UDP port {deaf_port}",
         f"turn:127.0.0.1:{deaf_port}?transport=tcp": f"Nothing answers on TCP port {deaf_port}",
         f"turns:127.0.0.1:{deaf_port}": f"Nothing answers on TCP port {deaf_port}",
+    }
+    says(settings, words, timeout=0.3)
+
+
+class Banner(StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"220 mail.example.org\r\n")
+
+
+@pytest.fixture
+def mail_port() -> Iterator[int]:
+    """Something speaks there, but neither TURN nor TLS."""
+    with TCPServer(("127.0.0.1", 0), Banner) as server:
+        Thread(target=server.serve_forever, args=(0.05,)).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_servers_that_cannot_be_reached(settings: Settings, coturn: Coturn, mail_port: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    words = {
+        "turn:nowhere.invalid": "The name has no address",
         f"turn:127.0.0.1:{closed}?transport=tcp": f"Nothing listens on TCP port {closed}",
-        f"turns:127.0.0.1:{web_port}": f"Port {web_port} does not speak TLS",
+        f"turns:127.0.0.1:{mail_port}": f"Port {mail_port} does not speak TLS",
         coturn.url("tls"): "The certificate is refused, as browsers would: self-signed certificate",
         "turns:127.0.0.1?transport=udp": "Neither browsers nor aiortc use",
     }
-    static(settings, *words)
-    lines = check_fails(timeout=0.5).splitlines()
-    for url, sentence in words.items():
-        place = next(number for number, line in enumerate(lines) if line.split()[:1] == [url])
-        assert sentence in lines[place + 1], lines
+    says(settings, words)
 
 
 def test_a_relay_that_does_not_relay_to_us(settings: Settings, tmp_path: Path) -> None:
