@@ -66,7 +66,7 @@ def check_turn_providers(databases: Sequence[str] | None = None, **kwargs: Any) 
         return []
     return [
         Warning(
-            f"The stream “{stream.title}” uses the TURN provider “{stream.turn_provider}”, which TURN_PROVIDERS has not.",
+            f"The stream “{stream.title}” uses the TURN provider “{stream.turn_provider}”, which is not in settings.",
             hint="Its visitors get what is said in code, or the site's default. Choose another provider in the admin.",
             obj=stream,
             id="streams.W004",

@@ -101,7 +101,6 @@ class CredentialCache(Generic[T]):
     def _keep(self, source: Hashable, user: str, credentials: T) -> T:
         now = self._clock()
         with self._guard:
-            self._failed.pop(source, None)
             self._kept.pop((source, user), None)
             if credentials.expires_at is not None:
                 self._kept[source, user] = _Kept(credentials, now + (credentials.expires_at - now) / 2)

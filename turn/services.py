@@ -42,6 +42,8 @@ PATIENCE = 5.0
 """Seconds that a visitor, or an offer, waits for a provider or the site's code."""
 KEYS = {"BACKEND", "OPTIONS", "TTL", "RELAY_ONLY"}
 
+CODE = "The code's rtc_configuration"
+
 Given = Mapping[str, Any] | Callable[[], Awaitable[Any]]
 """A configuration as the code gives it: what RTCPeerConnection takes, or what returns that."""
 
@@ -59,7 +61,7 @@ class Entry:
         """Raises TurnError."""
         shared = self.provider.shared_by
         user = "everybody" if shared == "everybody" else user
-        ask = partial(_asked, self.name, partial(self.provider.fetch, user, self.ttl))
+        ask = partial(_asked, f"The TURN provider {self.name!r}", partial(self.provider.fetch, user, self.ttl))
         return await (ask() if shared == "nobody" else _provided_ones.get(self.name, user, ask))
 
 
@@ -154,7 +156,7 @@ async def client_configuration(user: str = "", chosen: str = "", given: Given | 
     """
     own, names = _listed("STREAMS_ICE_SERVERS"), provider_names()
     if chosen and chosen not in names:
-        _tell(chosen, f"A stream's TURN provider is {chosen!r}, which TURN_PROVIDERS has not: choose another one.")
+        _tell(f"A stream's TURN provider, {chosen!r}", "TURN_PROVIDERS does not have it. Choose another one.")
         chosen = ""
     if given is not None and not chosen:
         return await _given(given, own)
@@ -184,7 +186,7 @@ async def _provided(name: str, user: str, own: list[IceServer]) -> Configuration
         credentials = await entry.credentials(user)
     except TurnError as error:
         if isinstance(error, Misconfigured):
-            _tell(name, str(error))
+            _tell("The settings", str(error))
         return Configuration(own, policy, relay="ready" if has_relay(own) else "unavailable")
     servers = [*own, *credentials.ice_servers]
     return Configuration(
@@ -196,10 +198,10 @@ async def _given(given: Given, own: list[IceServer]) -> Configuration:
     try:
         if not callable(given):
             return _read(given)
-        return await _given_ones.get(given, "", partial(_asked, "rtc_configuration", partial(_called, given)))
+        return await _given_ones.get(given, "", partial(_asked, CODE, partial(_called, given)))
     except TurnError as error:
         if not callable(given):
-            _tell("rtc_configuration", str(error))
+            _tell(CODE, str(error))
         return Configuration(own, relay="ready" if has_relay(own) else "unavailable")
 
 
@@ -214,7 +216,7 @@ def _read(found: Any) -> Configuration:
             raise ValueError(f"it is a {type(found).__name__}, not a dictionary")
         servers = understood(found.get("iceServers", []))
     except ValueError as error:
-        raise Unreadable(f"The code's rtc_configuration cannot be used: {error}") from None
+        raise Unreadable(f"It cannot be used: {error}.") from None
     others = {key: value for key, value in found.items() if key not in ("iceServers", "iceTransportPolicy")}
     policy = found.get("iceTransportPolicy")
     return Configuration(servers, policy, relay=_relay_of(servers), others=others)
@@ -238,14 +240,15 @@ async def _asked(source: str, fetch: Callable[[], Awaitable[T]]) -> T:
         _tell(source, str(error))
         raise
     except TimeoutError:
-        late = TooSlow(f"{source} gave no ICE servers within {PATIENCE:g} s.")
+        late = TooSlow(f"It gave no ICE servers within {PATIENCE:g} s.")
         _tell(source, str(late))
         raise late from None
     except Exception as error:  # noqa: BLE001 - a provider or the site's code may raise anything
-        _tell(source, f"{source} raised {type(error).__name__}.", error)
-        raise OutOfOrder(f"{source} raised {type(error).__name__}.") from None
+        failed = OutOfOrder(f"It raised {type(error).__name__}.")
+        _tell(source, str(failed), error)
+        raise failed from None
     if _told.pop(source, None):
-        logger.warning("TURN: %s works again.", source)
+        logger.warning("%s works again.", source)
     return found
 
 
@@ -256,6 +259,4 @@ def _tell(source: str, sentence: str, error: Exception | None = None) -> None:
     """Log what is wrong once, not for each visitor."""
     if _told.get(source) != sentence:
         _told[source] = sentence
-        logger.error(
-            "TURN: %s Until it works, visitors connect without this relay if they can.", sentence, exc_info=error
-        )
+        logger.error("%s: %s Meanwhile connections do without, if they can.", source, sentence, exc_info=error)

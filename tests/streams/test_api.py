@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from django.test import AsyncClient, Client
 from streams.live.manager import manager
 from streams.media.session import Reason
 from streams.models import Stream
+from streams.registry import registry
 from tests.loopback.test_offers import offer_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -136,6 +139,62 @@ async def test_a_streams_problems_are_said() -> None:
     assert (response.status_code, response.json()["meta"]["error"]) == (503, "handler_missing")
     missing = await client.get("/api/streams/nowhere/rtc_configuration")
     assert (missing.status_code, missing.json()["meta"]["error"]) == (404, "unknown_stream")
+
+
+CONFIGURATION = "/api/streams/echo/rtc_configuration"
+
+
+@pytest.fixture
+def coturn(settings: Any) -> None:
+    entry = {"BACKEND": "turn.providers.coturn.Coturn", "OPTIONS": {"urls": "turn:a", "secret": "secret-of-nobody"}}
+    settings.TURN_PROVIDERS = {"default": entry, "office": {**entry, "TTL": 60}}
+
+
+async def test_relay_credentials_are_each_visitors_own_and_tell_nobody_who(coturn: None) -> None:
+    ada, stranger = await visitor("ada-l", email="ada@example.org"), await visitor()
+    names = []
+    for client in (ada, stranger, AsyncClient(), AsyncClient()):
+        response = await client.get(CONFIGURATION)
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.json()["relay"] == "ready"
+        assert 14_000 < response.json()["expires_in"] <= 14_400
+        (server,) = response.json()["iceServers"]
+        names.append(server["username"].partition(":")[2])
+        session = client.cookies.get("sessionid")
+        assert "ada-l" not in server["username"]
+        assert session is None or session.value not in response.content.decode()
+    assert names[0] == f"user-{(await User.objects.aget(username='ada-l')).pk}"
+    assert names[1].startswith("session-")
+    assert len(set(names)) == 4
+    again = (await stranger.get(CONFIGURATION)).json()["iceServers"][0]["username"]
+    assert again.partition(":")[2] == names[1]
+
+
+async def test_a_streams_provider_is_the_administrators_choice(coturn: None) -> None:
+    await Stream.objects.filter(slug="echo").aupdate(turn_provider="office")
+    assert (await AsyncClient().get(CONFIGURATION)).json()["expires_in"] <= 60
+
+
+@pytest.mark.parametrize("how", ["async", "sync", "lambda"])
+async def test_a_streams_code_may_give_the_configuration(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    given = {"iceServers": [{"urls": "stun:a"}], "iceTransportPolicy": "all"}
+    threads = []
+
+    async def ask() -> Any:
+        return given
+
+    def ask_sync() -> Any:
+        threads.append(threading.current_thread())
+        return given
+
+    function = {"async": ask, "sync": ask_sync, "lambda": lambda: ask()}[how]
+    echo = registry.get("echo")
+    assert echo is not None
+    own = dataclasses.replace(echo, rtc_configuration=function, server_rtc_configuration=function)
+    monkeypatch.setitem(registry._registry, "echo", own)
+    assert (await AsyncClient().get(CONFIGURATION)).json() == {**given, "relay": "none"}
+    assert (await offer(AsyncClient())).json()["type"] == "answer"
+    assert (len(threads), threading.current_thread() in threads) == (2 if how == "sync" else 0, False)
 
 
 async def test_a_full_worker_says_so(settings: Any) -> None:

@@ -152,7 +152,7 @@ class TestTwilio(HTTPProviderContract):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: Static("turn:a"), "ice_servers must be a list"),
+        (lambda: Static("turn:a"), "ice_servers must be a list"),  # type: ignore[arg-type]
         (lambda: Static([{"urls": "turn:a"}]), "ice_servers[0]: a TURN server needs"),
         (lambda: Coturn("turn:a", ""), "secret must be"),
         (lambda: Coturn("stun:a", SECRET), "the address of the TURN server"),
