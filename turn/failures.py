@@ -51,7 +51,10 @@ def explain(stage: Stage, error: Exception, transport: str, port: int, *, userna
         return "The name has no address. Check how it is written, and its DNS record."
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = error.verify_message.rstrip(".")
-        return f"The certificate is refused, as browsers would: {reason}. Renew it, or use the name it was made for."
+        return (
+            f"The certificate is refused, as browsers would: {reason}. It must be in date, made for this name, "
+            "and signed by one whom browsers trust."
+        )
     if isinstance(error, ssl.SSLError | ConnectionResetError) and transport == "tls":
         return f"Port {port} does not speak TLS. Does the server have its certificate, and read its key?"
     if isinstance(error, ConnectionRefusedError):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from aioice.stun import TransactionFailed
-from aioice.turn import create_turn_endpoint
+from aioice.turn import TurnClientUdpProtocol
 
 from tests.certificate import own_certificate
 from tests.coturn import CONFIGURATION, REALM, Coturn, running_coturn
@@ -54,32 +54,26 @@ FORBIDDEN = [
     *("10.1.2.3", "172.31.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1"),
     *("0.0.0.0", "198.18.0.1", "224.0.0.1", "127.0.0.1"),
 ]
-
-
-class Errors(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self.queue: asyncio.Queue[Exception] = asyncio.Queue()
-        self.closed = asyncio.Event()
-
-    def error_received(self, error: Exception) -> None:
-        self.queue.put_nowait(error)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.closed.set()
+OUTSIDE = ["9.255.255.255", "172.32.0.1", "192.167.255.255", "100.128.0.1", "198.20.0.1", "223.255.255.255"]
 
 
 async def test_the_relay_keeps_out_of_private_networks_and_of_itself(tmp_path: Path) -> None:
+    async def allowed(number: int, peer: str) -> bool:
+        try:
+            await client.channel_bind(0x4000 + number, (peer, 9))
+        except TransactionFailed as error:
+            assert error.response.error_code == 403, error
+            return False
+        return True
+
     with running_coturn(tmp_path, own_certificate(tmp_path), peers=()) as server:
-        given = server.ice_server("udp")
-        address = server.address, server.port
-        transport, errors = await create_turn_endpoint(Errors, address, given["username"], given["credential"])
-        for peer in FORBIDDEN:
-            transport.sendto(b"?", (peer, 9))
-            error = await asyncio.wait_for(errors.queue.get(), 5)
-            assert isinstance(error, TransactionFailed), peer
-            assert error.response.error_code == 403, peer
-        transport.close()
-        await errors.closed.wait()
+        address, given = (server.address, server.port), server.ice_server("udp")
+        made = TurnClientUdpProtocol(address, given["username"], given["credential"], 600, 500)
+        _, client = await asyncio.get_running_loop().create_datagram_endpoint(lambda: made, remote_addr=address)
+        await client.connect()
+        peers = [*FORBIDDEN, *OUTSIDE]
+        assert [peer for number, peer in enumerate(peers) if await allowed(number, peer)] == OUTSIDE
+        await client.delete()
 
 
 async def test_a_secret_is_replaced_without_a_restart(tmp_path: Path) -> None:
