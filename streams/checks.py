@@ -69,7 +69,7 @@ def check_turn_providers(databases: Sequence[str] | None = None, **kwargs: Any) 
             f"The stream “{stream.title}” uses the TURN provider “{stream.turn_provider}”, which is not in settings.",
             hint="Its visitors get what is said in code, or the site's default. Choose another provider in the admin.",
             obj=stream,
-            id="streams.W004",
+            id="streams.W005",
         )
         for stream in lost
     ]
@@ -90,10 +90,10 @@ def _configuration_problems(name: str, given: Mapping[str, Any]) -> Iterator[Che
     try:
         servers = understood(given.get("iceServers", []))
     except ValueError as error:
-        yield Error(f"{name}: {error}", id="streams.E001")
+        yield Error(f"{name}: {error}", id="streams.E003")
         return
     if given.get("iceTransportPolicy") == "relay" and not has_relay(servers):
-        yield Error(f"{name} is for a relay only, but has no TURN server: nobody can connect.", id="streams.E001")
+        yield Error(f"{name} is for a relay only, but has no TURN server: nobody can connect.", id="streams.E003")
     yield from (expired(name, server) for server in servers if is_expired(server))
 
 

@@ -25,7 +25,7 @@ class StreamAdminForm(forms.ModelForm):
     turn_provider = forms.ChoiceField(
         label="TURN provider",
         required=False,
-        help_text="Where visitors get the relay from through which they connect when there is no direct way.",
+        help_text="Gives visitors the relay through which they connect where there is no direct way.",
     )
 
     class Meta:

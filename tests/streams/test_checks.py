@@ -50,15 +50,15 @@ def test_rows_with_a_turn_provider_that_is_gone_are_reported(handlers: Registry,
     settings.TURN_PROVIDERS = {"office": coturn}
     for slug, provider in (("a", ""), ("b", "office"), ("c", "gone")):
         Stream.objects.create(slug=slug, title=slug, handler="parrot", turn_provider=provider)
-    (message,) = found("streams.W004", databases=["default"])
+    (message,) = found("streams.W005", databases=["default"])
     assert (message.obj.slug, "“gone”" in message.msg) == ("c", True)
 
 
 @pytest.mark.parametrize(
     ("given", "check_id", "sentence"),
     [
-        ({"iceServers": [{"urls": "turn:a"}]}, "streams.E001", 'a TURN server needs "username"'),
-        ({"iceServers": [{"urls": "stun:a"}], "iceTransportPolicy": "relay"}, "streams.E001", "has no TURN server"),
+        ({"iceServers": [{"urls": "turn:a"}]}, "streams.E003", 'a TURN server needs "username"'),
+        ({"iceServers": [{"urls": "stun:a"}], "iceTransportPolicy": "relay"}, "streams.E003", "has no TURN server"),
         ({"iceServers": [{"urls": "turn:a", "username": "1000000000:me", "credential": "c"}]}, "turn.W003", "expired"),
     ],
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from django.core.checks import CheckMessage, run_checks
 from pytest_django import Settings
 
 from turn.checks import CHECKS, DEPLOY_CHECKS
+from turn.providers.conformance import WAYS
 
 TURN = {"urls": ["turn:turn.example.org:3478"], "username": "me", "credential": "secret"}
 STUN = {"urls": "stun:stun.example.org"}
@@ -148,3 +152,33 @@ def test_expired_credentials_are_named(settings: Settings, where: str, username:
     assert all(
         where in message.msg and "turn:turn.example.org:3478 expired on 2" in message.msg for message in messages
     )
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "turn.md").read_text()
+BLOCKS = [
+    compile(block, "docs/turn.md", "exec", dont_inherit=True)
+    for block in re.findall(r"^```py\n(.*?)^```", GUIDE, re.S | re.M)
+]
+
+
+def test_the_guides_settings_are_sound(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TURN_SECRET", "TURN_KEY", "TURN_TOKEN"):
+        monkeypatch.setenv(name, "secret-of-nobody")
+    written: dict[str, Any] = {"os": os}
+    exec(BLOCKS[0], written)
+    settings.TURN_PROVIDERS, settings.STREAMS_ICE_SERVERS = written["TURN_PROVIDERS"], written["STREAMS_ICE_SERVERS"]
+    assert ids() == []
+
+
+def test_the_guides_provider_keeps_the_contract() -> None:
+    written: dict[str, Any] = {"pytest": pytest, "__name__": "docs"}
+    exec(BLOCKS[1], written)
+    contract, provider = written["TestVault"](), written["Vault"]("secret-of-nobody")
+    for way in WAYS:
+        contract.test_it_gives_a_relay(provider, way)
+    contract.assert_no_secret(repr(provider))
+
+
+def test_the_guide_has_every_check() -> None:
+    code = "".join(path.read_text() for path in (Path(__file__).parents[2] / "turn").rglob("*.py"))
+    assert set(re.findall(r"turn\.[EW]\d{3}", code)) <= set(re.findall(r"turn\.[EW]\d{3}", GUIDE))
