@@ -8,8 +8,8 @@ from django.db import DatabaseError
 from streams.media import weights
 from streams.registry import registry
 from turn.checks import expired, is_expired
-from turn.ice_servers import has_relay, understood
-from turn.services import provider_names
+from turn.providers.base import Unreadable
+from turn.services import provider_names, read_configuration
 
 
 def check_weights(**kwargs: Any) -> list[CheckMessage]:
@@ -88,13 +88,13 @@ def check_rtc_configurations(**kwargs: Any) -> list[CheckMessage]:
 
 def _configuration_problems(name: str, given: Mapping[str, Any]) -> Iterator[CheckMessage]:
     try:
-        servers = understood(given.get("iceServers", []))
-    except ValueError as error:
+        found = read_configuration(given)
+    except Unreadable as error:
         yield Error(f"{name}: {error}", id="streams.E003")
         return
-    if given.get("iceTransportPolicy") == "relay" and not has_relay(servers):
+    if found.ice_transport_policy == "relay" and found.relay == "none":
         yield Error(f"{name} is for a relay only, but has no TURN server: nobody can connect.", id="streams.E003")
-    yield from (expired(name, server) for server in servers if is_expired(server))
+    yield from (expired(name, server) for server in found.ice_servers if is_expired(server))
 
 
 def check_channel_layer(**kwargs: Any) -> list[CheckMessage]:

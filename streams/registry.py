@@ -1,8 +1,8 @@
 """Which handlers this site has. Filled by the `stream_handlers` module of every installed app."""
 
+import dataclasses
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -38,7 +38,7 @@ RTCConfiguration = Mapping[str, Any] | Callable[[], Any]
 OUTPUTS = ("text", "number", "json", "chat", "image")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Registration:
     """What the code says about a handler. `access` and the limits are only defaults for its first Stream.
 
@@ -60,8 +60,9 @@ class Registration:
     inputs: type[BaseForm] | None = None
     outputs: str | Sequence[str] | None = None
     options: type[BaseForm] | None = None
-    rtc_configuration: RTCConfiguration | None = None
-    server_rtc_configuration: RTCConfiguration | None = None
+    # These two may hold a password.
+    rtc_configuration: RTCConfiguration | None = dataclasses.field(default=None, repr=False)
+    server_rtc_configuration: RTCConfiguration | None = dataclasses.field(default=None, repr=False)
     track_constraints: dict[str, Any] | None = None
     rtp_params: dict[str, Any] | None = None
     video_bitrate: tuple[int, int] | None = None

@@ -141,6 +141,7 @@ async def answer_offer(stream: Stream, caller: Caller, webrtc_id: str, sdp: str 
         raise OfferError("The offer has no sdp. Send the browser's localDescription.")
     if len(sdp) > MAX_SDP:
         raise OfferTooLarge
+    _check_admission(stream, webrtc_id)  # before anybody is asked for credentials
     ours = await server_configuration(stream.registration.server_ice if stream.registration else None)
     registration = _check_admission(stream, webrtc_id)
     transport = WebRTCTransport(

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
-from turn.ice_servers import IceServer, has_relay, problem, urls_of
+from turn.ice_servers import IceServer, has_relay, problem, sound, urls_of
 from turn.providers.base import Misconfigured
 from turn.providers.static import Static
 from turn.services import DEFAULT, Entry, provider_entry, provider_names
@@ -75,7 +75,7 @@ def check_relay_only(**kwargs: Any) -> list[CheckMessage]:
         if entry.relay_only
         and isinstance(entry.provider, Static)
         and not has_relay(entry.provider.ice_servers)
-        and not has_relay(_sound("STREAMS_ICE_SERVERS"))
+        and not has_relay(_listed("STREAMS_ICE_SERVERS"))
     ]
 
 
@@ -83,7 +83,7 @@ def check_any_relay(**kwargs: Any) -> list[CheckMessage]:
     """For deployment: visitors in offices and mobile networks need a relay."""
     default = [entry for entry in _entries() if entry.name == DEFAULT]
     statics = [entry.provider.ice_servers for entry in default if isinstance(entry.provider, Static)]
-    if settings.DEBUG or len(default) > len(statics) or any(map(has_relay, [_sound("STREAMS_ICE_SERVERS"), *statics])):
+    if settings.DEBUG or len(default) > len(statics) or any(map(has_relay, [_listed("STREAMS_ICE_SERVERS"), *statics])):
         return []
     return [
         Warning(
@@ -99,7 +99,7 @@ def check_one_of_each(**kwargs: Any) -> list[CheckMessage]:
     name = getattr(settings, "TURN_SERVER_PROVIDER", "")
     entries = [entry.provider for entry in _entries() if entry.name == name]
     own = [
-        *_sound("STREAMS_SERVER_ICE_SERVERS"),
+        *_listed("STREAMS_SERVER_ICE_SERVERS"),
         *chain.from_iterable(provider.ice_servers for provider in entries if isinstance(provider, Static)),
     ]
     return [
@@ -114,7 +114,7 @@ def check_one_of_each(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_expired(**kwargs: Any) -> list[CheckMessage]:
-    lists = [(name, _sound(name)) for name in LISTS]
+    lists = [(name, _listed(name)) for name in LISTS]
     lists += [
         (f"TURN_PROVIDERS[{entry.name!r}]", list(entry.provider.ice_servers))
         for entry in _entries()
@@ -142,9 +142,8 @@ def _entries() -> Iterator[Entry]:
     return (provider_entry(name) for name in provider_names() if not _misconfigured(name))
 
 
-def _sound(setting: str) -> list[IceServer]:
-    value = getattr(settings, setting, ())
-    return [server for server in value if not problem(server)] if isinstance(value, list | tuple) else []
+def _listed(setting: str) -> list[IceServer]:
+    return sound(getattr(settings, setting, ()))
 
 
 CHECKS = (check_ice_servers, check_providers, check_relay_only, check_one_of_each, check_expired)

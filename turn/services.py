@@ -7,6 +7,7 @@ has STREAMS_SERVER_ICE_SERVERS and the provider that TURN_SERVER_PROVIDER names.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 import time
@@ -20,7 +21,7 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from turn.cache import CredentialCache
-from turn.ice_servers import IceServer, for_aiortc, has_relay, understood
+from turn.ice_servers import IceServer, for_aiortc, has_relay, sound, understood
 from turn.providers.base import (
     Credentials,
     Misconfigured,
@@ -61,8 +62,15 @@ class Entry:
         """Raises TurnError."""
         shared = self.provider.shared_by
         user = "everybody" if shared == "everybody" else user
-        ask = partial(_asked, f"The TURN provider {self.name!r}", partial(self.provider.fetch, user, self.ttl))
+        ask = partial(_asked, f"The TURN provider {self.name!r}", partial(self._fetch, user))
         return await (ask() if shared == "nobody" else _provided_ones.get(self.name, user, ask))
+
+    async def _fetch(self, user: str) -> Credentials:
+        found = await self.provider.fetch(user, self.ttl)
+        try:
+            return replace(found, ice_servers=understood(found.ice_servers))
+        except ValueError as error:
+            raise Unreadable(f"Its ICE servers cannot be used: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -173,7 +181,7 @@ async def server_configuration(given: Given | None = None) -> Configuration:
 
 
 def _listed(setting: str) -> list[IceServer]:
-    return list(getattr(settings, setting, ()))
+    return sound(getattr(settings, setting, ()))
 
 
 async def _provided(name: str, user: str, own: list[IceServer]) -> Configuration:
@@ -197,7 +205,7 @@ async def _provided(name: str, user: str, own: list[IceServer]) -> Configuration
 async def _given(given: Given, own: list[IceServer]) -> Configuration:
     try:
         if not callable(given):
-            return _read(given)
+            return read_configuration(given)
         return await _given_ones.get(given, "", partial(_asked, CODE, partial(_called, given)))
     except TurnError as error:
         if not callable(given):
@@ -206,19 +214,21 @@ async def _given(given: Given, own: list[IceServer]) -> Configuration:
 
 
 async def _called(given: Callable[[], Awaitable[Any]]) -> Configuration:
-    return _read(await given())
+    return read_configuration(await given())
 
 
-def _read(found: Any) -> Configuration:
-    """Raises Unreadable."""
+def read_configuration(found: Any) -> Configuration:
+    """What the code gives, in our words. Raises Unreadable."""
     try:
         if not isinstance(found, Mapping):
-            raise ValueError(f"it is a {type(found).__name__}, not a dictionary")
-        servers = understood(found.get("iceServers", []))
-    except ValueError as error:
-        raise Unreadable(f"It cannot be used: {error}.") from None
-    others = {key: value for key, value in found.items() if key not in ("iceServers", "iceTransportPolicy")}
-    policy = found.get("iceTransportPolicy")
+            raise ValueError(f"it is a {type(found).__name__}, not a dictionary.")
+        others = dict(found)
+        servers, policy = understood(others.pop("iceServers", [])), others.pop("iceTransportPolicy", None)
+        if policy not in (None, "all", "relay"):
+            raise ValueError('"iceTransportPolicy" must be "all" or "relay".')
+        json.dumps(others)
+    except (ValueError, TypeError) as error:
+        raise Unreadable(f"It cannot be used: {error}") from None
     return Configuration(servers, policy, relay=_relay_of(servers), others=others)
 
 
