@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from aioice import stun
 from aioice.turn import TurnTransport, create_turn_endpoint
 
 from turn.failures import Stage, explain
-from turn.ice_servers import URL, IceServer, urls_of
+from turn.ice_servers import URL, IceServer, expiry, urls_of
 
 Address = tuple[str, int]
 
@@ -53,11 +53,7 @@ class Trial:
 
 async def try_servers(servers: Iterable[IceServer], timeout: float = 5.0) -> list[Trial]:
     """Try each URL of ``servers``, all at once, each for at most ``timeout`` seconds."""
-    attempts = [
-        Attempt(url, server.get("username", ""), server.get("credential", ""))
-        for server in servers
-        for url in urls_of(server)
-    ]
+    attempts = [Attempt(url, server) for server in servers for url in urls_of(server)]
     async with own_socket() as here:
         await asyncio.gather(*(here.ask(each.server) for each in attempts if each.transport == "udp"))
         return list(await asyncio.gather(*(attempt.run(here, timeout) for attempt in attempts)))
@@ -66,7 +62,7 @@ async def try_servers(servers: Iterable[IceServer], timeout: float = 5.0) -> lis
 class Attempt:
     """One URL of a server, from its name to a packet relayed."""
 
-    def __init__(self, url: str, username: str = "", credential: str = "") -> None:
+    def __init__(self, url: str, server: IceServer) -> None:
         found = URL.fullmatch(url)
         if found is None:
             raise ValueError(f"{url!r} is no address of a STUN or TURN server.")
@@ -76,9 +72,11 @@ class Attempt:
         self.server: Address = found["host"].strip("[]"), int(found["port"] or (5349 if secure else 3478))
         self.transport = "tls" if secure else found["transport"] or "udp"
         self._is_used = self.scheme != "stuns" and not (secure and found["transport"] == "udp")
-        self._credentials = username, credential
+        self._credentials = server.get("username", ""), server.get("credential", "")
+        self._expires = expiry(server)
         self._stage = Stage.NAME
         self._address = ""
+        self._own = ""
         self._seconds: float | None = None
 
     async def run(self, here: OwnSocket, timeout: float) -> Trial:
@@ -89,8 +87,15 @@ class Attempt:
             async with asyncio.timeout(timeout):
                 await self._try(here)
         except (OSError, stun.TransactionError) as error:
-            username = self._credentials[0]
-            words = explain(self._stage, error, self.transport, self.server[1], username=username, relay=self._address)
+            words = explain(
+                self._stage,
+                error,
+                self.transport,
+                self.server[1],
+                expires=self._expires,
+                relay=self._address,
+                own=self._own,
+            )
         else:
             self._stage = Stage.DONE
         milliseconds = None if self._seconds is None else 1000 * self._seconds
@@ -107,6 +112,7 @@ class Attempt:
         self._stage = Stage.ALLOCATION
         async with self._allocation() as relay:
             self._address = written(relay.address)
+            self._own = " or ".join(sorted({host for host, _ in here.reached_at(relay.address)}))
             self._stage = Stage.RELAY
             await relay.round_trip(here)  # this one binds a channel and opens the way
             self._seconds = await relay.round_trip(here)
@@ -149,28 +155,28 @@ class Relay(asyncio.DatagramProtocol):
     async def round_trip(self, here: OwnSocket) -> float:
         """Seconds to our own socket and back. Raises stun.TransactionError if the server refuses to send there."""
         sent: dict[bytes, float] = {}
-        refused = 0
+        refused: list[Exception] = []
         while True:
             here.knock(self.address)
             for address in here.reached_at(self.address) | self._met:
                 packet = secrets.token_bytes(8)
                 sent[packet] = time.perf_counter()
                 self._transport.sendto(packet, address)
-            async for event in self._events_for(AGAIN):
-                if isinstance(event, Exception):
-                    refused += 1
-                    if refused == len(sent):
-                        raise event
-                elif event[0] in sent:
-                    return time.perf_counter() - sent[event[0]]
-                else:
-                    self._met.add(event[1])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN):
+                    return await self._answer(sent, refused)
 
-    async def _events_for(self, seconds: float) -> AsyncIterator[tuple[bytes, Address] | Exception]:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while True:
-                    yield await self._events.get()
+    async def _answer(self, sent: Mapping[bytes, float], refused: list[Exception]) -> float:
+        while True:
+            event = await self._events.get()
+            if isinstance(event, Exception):
+                refused.append(event)
+                if len(refused) == len(sent):
+                    raise event
+            elif event[0] in sent:
+                return time.perf_counter() - sent[event[0]]
+            else:
+                self._met.add(event[1])  # our own knock, from where a NAT has put us
 
 
 class OwnSocket(asyncio.DatagramProtocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 import time
@@ -37,14 +36,24 @@ ANSWERS = {
 }
 
 
-def explain(stage: Stage, error: Exception, transport: str, port: int, *, username: str = "", relay: str = "") -> str:
+def explain(
+    stage: Stage,
+    error: Exception,
+    transport: str,
+    port: int,
+    *,
+    expires: int | None = None,
+    relay: str = "",
+    own: str = "",
+) -> str:
     """What ``error`` at this stage means.
 
-    username: tells when the credentials expired, and does not appear in the words
+    expires: Unix time at which the credentials do, if they tell
     relay: the address that was allocated, if one was
+    own: the addresses that it was to relay to
     """
     if isinstance(error, stun.TransactionFailed):
-        return _answered(stage, error, username)
+        return _answered(stage, error, expires, own)
     if isinstance(error, TimeoutError | stun.TransactionTimeout):
         return _silence(stage, transport, port, relay)
     if isinstance(error, socket.gaierror):
@@ -62,22 +71,17 @@ def explain(stage: Stage, error: Exception, transport: str, port: int, *, userna
     return f"The server could not be used: {error}."
 
 
-def _answered(stage: Stage, error: stun.TransactionFailed, username: str) -> str:
+def _answered(stage: Stage, error: stun.TransactionFailed, expires: int | None, own: str) -> str:
     code, reason = error.response.attributes.get("ERROR-CODE", (0, "no reason given"))
     if stage is Stage.RELAY and code == 403:
         return (
-            "The server does not relay to this machine (403). If it is to reach it by a private address, "
-            "allow that: in coturn, allowed-peer-ip."
+            f"The server does not relay to this machine, {own} (403). If that is where it is to reach this server, "
+            "allow it: in coturn, allowed-peer-ip."
         )
-    if code == 401 and (minutes := minutes_since_expiry(username)) > 0:
+    if code == 401 and expires is not None and expires < time.time():
+        minutes = (time.time() - expires) / 60
         return f"The credentials expired {minutes:.0f} minutes ago (401). Make new ones, or set the clock right."
     return ANSWERS.get(code, f"The server answers {code}: {reason}.")
-
-
-def minutes_since_expiry(username: str) -> float:
-    """How long ago credentials "<Unix time>:<anybody>" expired; negative if they have not, or never will."""
-    found = re.match(r"(\d{9,11})(:|$)", username, re.ASCII)
-    return (time.time() - int(found[1])) / 60 if found else -1.0
 
 
 def _silence(stage: Stage, transport: str, port: int, relay: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from tests.browser.visitor import Visitors
-from tests.coturn import Coturn, static_provider
+from tests.coturn import Coturn
 from tests.site.server import running_site
 
 
@@ -17,8 +17,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, coturn: Coturn, coturn_users:
         "secret-tcp": coturn.provider("tcp", RELAY_ONLY=True),
         "password-udp": coturn_users.provider("udp", RELAY_ONLY=True),
         "password-tcp": coturn_users.provider("tcp", RELAY_ONLY=True),
-        "expired": static_provider(coturn.ice_server("udp", lifetime=-600), RELAY_ONLY=True),
-        "wrong": static_provider({**coturn.ice_server("udp"), "credential": "not this one"}, RELAY_ONLY=True),
     }
     with running_site(tmp_path_factory.mktemp("site"), turn_providers=providers) as site:
         yield site.url

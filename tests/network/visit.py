@@ -55,5 +55,5 @@ async def main(socket: str, *streams: str) -> None:
 
 
 if __name__ == "__main__":
-    stun.RETRY_MAX = 3  # a way that is none is given up after 4 s instead of 32
+    stun.RETRY_MAX = 2  # a way that is none is given up after 4 s instead of 32
     asyncio.run(main(*sys.argv[1:]))

@@ -131,7 +131,7 @@ def test_a_relay_that_does_not_relay_to_us(settings: Settings, tmp_path: Path) -
     with running_coturn(tmp_path, own_certificate(tmp_path), peers=()) as server:
         settings.TURN_PROVIDERS = {"default": server.provider("udp", "tcp")}
         table = check_fails()
-    assert table.count("The server does not relay to this machine (403)") == 2
+    assert table.count("The server does not relay to this machine, 127.0.0.1 (403)") == 2
     assert "allowed-peer-ip" in table
 
 
