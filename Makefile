@@ -60,8 +60,9 @@ test-commands:
 	@missing=""; for each in $(TEST_COMMANDS); do command -v $${each%:*} >/dev/null || missing="$$missing $${each#*:}"; done; \
 	[ -z "$$missing" ] || $(MAKE) --no-print-directory packages NAMES="$$missing"
 
-packages: # NAMES, through apt
+packages: # NAMES, through apt; Debian's coturn would start at once and relay for anybody
 	@if [ "$$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo"; else \
 		echo "Needed: $(NAMES). Install with: sudo apt-get install $(NAMES)" >&2; exit 1; fi; \
 	echo "installing $(NAMES)"; \
+	case "$(NAMES)" in *coturn*) [ ! -d /run/systemd/system ] || $$as_root systemctl mask coturn;; esac; \
 	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(NAMES) >/dev/null
