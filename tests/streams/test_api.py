@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import logging
 import threading
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import AsyncClient, Client
+from django.views.debug import get_default_exception_reporter_filter
 
 from streams.live.manager import manager
 from streams.media.session import Reason
 from streams.models import Stream
 from streams.registry import registry
 from tests.loopback.test_offers import offer_with
+from turn.providers.conformance import RELAY_PASSWORD, Reply, StandIn
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -173,6 +177,32 @@ async def test_relay_credentials_are_each_visitors_own_and_tell_nobody_who(cotur
 async def test_a_streams_provider_is_the_administrators_choice(coturn: None) -> None:
     await Stream.objects.filter(slug="echo").aupdate(turn_provider="office")
     assert (await AsyncClient().get(CONFIGURATION)).json()["expires_in"] <= 60
+
+
+async def test_no_log_has_a_secret_of_the_relay_and_a_failing_provider_refuses_nobody(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    relay = {"urls": ["turn:a"], "username": "bc91", "credential": RELAY_PASSWORD}
+    caplog.set_level(logging.DEBUG)
+    with StandIn().running() as service:
+        service.reply = Reply(201, json.dumps({"iceServers": [relay]}).encode())
+        options = {"key_id": "key", "token": "secret-of-nobody", "base_url": service.url}
+        entry = {"BACKEND": "turn.providers.cloudflare.Cloudflare", "OPTIONS": options}
+        settings.TURN_PROVIDERS = {"default": entry, "office": entry}
+        for client in (await visitor("ada"), await visitor(), AsyncClient()):
+            told = (await client.get(CONFIGURATION)).json()
+            assert (told["iceServers"], told["relay"]) == ([relay], "ready")
+        assert len(service.requests) == 1, "all visitors share it"
+        service.reply = Reply(401, b"secret-of-nobody is wrong")
+        await Stream.objects.filter(slug="echo").aupdate(turn_provider="office")
+        for _ in range(2):
+            response = await AsyncClient().get(CONFIGURATION)
+            assert (response.status_code, response.json()) == (200, {"iceServers": [], "relay": "unavailable"})
+        assert len(service.requests) == 2, "nobody waits for it again"
+    assert "Cloudflare does not accept the key. Check CLOUDFLARE_TURN_KEY_ID" in caplog.text
+    assert RELAY_PASSWORD not in caplog.text
+    assert "secret-of-nobody" not in caplog.text
+    assert "secret-of-nobody" not in str(get_default_exception_reporter_filter().get_safe_settings())
 
 
 @pytest.mark.parametrize("how", ["async", "sync", "lambda"])
