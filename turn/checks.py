@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from itertools import chain
@@ -9,14 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
-from turn.ice_servers import IceServer, has_relay, problem, sound, urls_of
+from turn.ice_servers import IceServer, expiry, has_relay, problem, sound, urls_of
 from turn.providers.base import Misconfigured
 from turn.providers.static import Static
 from turn.services import DEFAULT, Entry, provider_entry, provider_names
 
 LISTS = ("STREAMS_ICE_SERVERS", "STREAMS_SERVER_ICE_SERVERS")
-TIMED = re.compile(r"([0-9]{9,10})(:.*)?", re.ASCII)
-"""A username of the TURN REST draft begins with the Unix time at which it expires."""
 
 
 def check_ice_servers(**kwargs: Any) -> list[CheckMessage]:
@@ -124,12 +121,12 @@ def check_expired(**kwargs: Any) -> list[CheckMessage]:
 
 
 def is_expired(server: IceServer) -> bool:
-    found = TIMED.fullmatch(server.get("username") or "")
-    return found is not None and int(found[1]) < time.time()
+    expires = expiry(server)
+    return expires is not None and expires < time.time()
 
 
 def expired(name: str, server: IceServer) -> Warning:
-    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(int(server["username"].partition(":")[0])))
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(expiry(server)))
     return Warning(
         f"{name}: the credentials for {urls_of(server)[0]} expired on {when}.",
         hint="Let a provider make new ones for each visitor: docs/turn.md.",

@@ -17,9 +17,19 @@ URL = re.compile(
 """RFC 7064 and RFC 7065."""
 
 
+TIMED = re.compile(r"([0-9]{9,10})(:.*)?", re.ASCII)
+"""A username of the TURN REST draft begins with the Unix time at which it expires."""
+
+
 def urls_of(server: IceServer) -> list[str]:
     urls = server["urls"]
     return [urls] if isinstance(urls, str) else list(urls)
+
+
+def expiry(server: IceServer) -> int | None:
+    """The Unix time at which its credentials expire, as their username tells; None if it does not."""
+    found = TIMED.fullmatch(server.get("username") or "")
+    return int(found[1]) if found else None
 
 
 def is_relay(server: IceServer) -> bool:

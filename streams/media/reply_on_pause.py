@@ -81,6 +81,10 @@ class ReplyOnPause(DeterminesPause):
     """Where a model of somebody else's runs; it may take longer than a frame."""
     _subclass: PauseQuestions | None = None
     """Says when the speaker has finished, where a subclass overrides ``determine_pause``."""
+    # As long as it has not begun, there is nothing to end.
+    _words: asyncio.Task[None] | None = None
+    _questions: set[asyncio.Task[None]] = set()
+    _stall: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -150,10 +154,9 @@ class ReplyOnPause(DeterminesPause):
         rate, options = self.input_sample_rate, self.algo_options
         if self.determines_pauses:
             options = options_for_interruptions(options)
-        self._words: asyncio.Task[None] | None = None
-        self._questions: set[asyncio.Task[None]] = set()
+        self._words, self._stall = None, None
+        self._questions = set()
         self._doubted = False
-        self._stall: asyncio.TimerHandle | None = None
         # Off the loop: the first session of a stream may be the first that wants the model.
         self._judge = await _judging_utterances.run(self._completeness_model)
         patience = Patience(options.shortest_wait, options.longest_wait) if self._judge is not None else None

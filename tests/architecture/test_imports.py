@@ -85,6 +85,7 @@ ENTRANCES = {
     "streams.consumers": ["streams.routing"],
 }
 ONLY_IN = {
+    "aioice": ["streams.media.transports.ice", "turn.allocation", "turn.failures"],
     "aiortc": [f"streams.media.transports.{name}" for name in ("webrtc", "tracks", "pictures")],
 }
 INSIDE_FUNCTIONS_ONLY = {"espeakng_loader", "httpx", "kokoro_onnx", "onnxruntime", "pymicro_wakeword", "ttspico"}

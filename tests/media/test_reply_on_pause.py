@@ -588,3 +588,9 @@ async def test_a_client_that_falls_silent_altogether_is_answered() -> None:
         await asyncio.sleep(5)
         await talk.ask()
         assert len(talk.utterances) == 2
+
+
+async def test_a_session_that_never_connects_ends_without_a_complaint(caplog: pytest.LogCaptureFixture) -> None:
+    client = Client(ReplyOnPause(lambda audio: None))
+    await client.session.close(Reason.CONNECT_TIMEOUT)
+    assert "failed while closing" not in caplog.text
