@@ -40,7 +40,7 @@ class AlgoOptions:
     pre_roll: float = 0.3
     end_of_utterance: EndOfUtterance = "auto"
     shortest_wait: float = 0.13
-    longest_wait: float = 0.84
+    longest_wait: float = 0.8
 
     @property
     def wants_semantic(self) -> bool:
