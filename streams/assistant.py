@@ -123,6 +123,7 @@ class Assistant(ReplyOnPause):
         super()._on_event(event)
         match event:
             case SpeechStarted() if self._captions is not None:
+                self._captions.cancel()
                 self._captions.push(self._detector.captured(), ask=False)
             case SpeechHesitated():
                 self._recognise_ahead()

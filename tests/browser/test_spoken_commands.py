@@ -40,7 +40,7 @@ async def test_the_page_waits_for_the_phrase_and_says_when_it_was_heard(visitors
         "answering",
         "listening",
     ]
-    assert await visitor.page.evaluate("localStorage.getItem('streams-chime')") == "on"
+    assert await visitor.page.evaluate("localStorage.getItem('streams.chime')") == "on"
 
 
 async def test_over_ends_the_turn_and_a_pause_does_not(visitors: Visitors, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from django import forms
+from django.conf import settings
 
 from streams.assistant import Assistant
 from streams.media import (
@@ -195,3 +196,5 @@ register("deaf-assistant", Assistant(), outputs="chat", options=Deaf)
 register("deaf-radio", WalkieTalkie(answer, stt_model="missing"))
 register("one-for-webrtc", PlainEcho(), concurrency_limit=1)
 register("one-for-websocket", PlainEcho(), concurrency_limit=1)
+for provider in settings.TURN_PROVIDERS:
+    register(f"through-{provider}", PlainEcho())

@@ -1,6 +1,6 @@
 /** Two short notes that say "heard you", for whom looks elsewhere. Off until asked for; the browser remembers. */
 
-const KEY = "streams-chime";
+const KEY = "streams.chime";
 const NOTES = [660, 880]; // Hz
 const SECONDS = 0.09; // each
 const LOUDNESS = 0.06; // a microphone beside the loudspeaker hears it too
@@ -12,8 +12,8 @@ export class Chime {
   constructor(box) {
     this.#box = box;
     if (!box) return;
-    box.checked = localStorage.getItem(KEY) === "on";
-    box.addEventListener("change", () => localStorage.setItem(KEY, box.checked ? "on" : "off"));
+    box.checked = remembered() === "on";
+    box.addEventListener("change", () => remember(box.checked ? "on" : "off"));
   }
 
   /** @param {AudioContext | null} context */
@@ -28,5 +28,22 @@ export class Chime {
       note.start(start);
       note.stop(start + 2 * SECONDS);
     });
+  }
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null; // storage is blocked
+  }
+}
+
+/** @param {string} choice */
+function remember(choice) {
+  try {
+    localStorage.setItem(KEY, choice);
+  } catch {
+    // It holds until the page is left.
   }
 }
