@@ -20,7 +20,9 @@ MODELS = ("moonshine/tiny", "moonshine/base")
 AROUND = (0.3, 0.5)
 """Seconds before and after an utterance that are heard too, as a handler gets them."""
 CLEAN = {"novel", "cards", "order", "cities", "beckett", "president", "prompt"}
-"""Speakers into a microphone of their own. The others: a hall, a telephone call, a meeting."""
+"""Speakers into a microphone of their own."""
+FAR = {"lecturer", "caller", "called", "meeting"}
+"""In a hall, in a telephone call, in a meeting."""
 FLITE = ("slt", "rms", "awb", "kal")
 
 
@@ -53,7 +55,10 @@ class Figures:
 def people() -> Iterator[Spoken]:
     speakers = {clip.name: clip.speaker for clip in CLIPS}
     for recording in load(kind="person"):
-        group = "people, close microphone" if speakers[recording.name] in CLEAN else "people, hall, call, meeting"
+        speaker = speakers[recording.name]
+        if speaker not in CLEAN | FAR:  # they came later, and some of them are held out
+            continue
+        group = "people, close microphone" if speaker in CLEAN else "people, hall, call, meeting"
         for start, end, text in recording.utterances:
             first, last = (round(at * recording.rate) for at in (max(0.0, start - AROUND[0]), end + AROUND[1]))
             yield Spoken(group, text, recording.rate, recording.samples[first:last])
