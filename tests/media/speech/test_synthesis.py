@@ -171,9 +171,11 @@ async def test_streams_take_turns() -> None:
         engine.said = said
     speaking = [asyncio.create_task(spoken(engine, f"{n} a. {n} b.")) for n, engine in zip("xy", engines, strict=True)]
     await settled()
+    gates[0].open()  # several threads would say them in whatever order the machine lets them run
+    await asyncio.gather(*speaking)
     for gate in gates:
         gate.open()
-    await asyncio.gather(*busy, *speaking)
+    await asyncio.gather(*busy)
     assert {*said[:2]} == {"x a.", "y a."}
 
 
