@@ -15,13 +15,14 @@ class StreamsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from streams.checks import check_channel_layer, check_handlers, check_weights
+        from streams.checks import check_channel_layer, check_handlers, check_network, check_weights
         from streams.media import weights
         from streams.registry import registry
 
         weights.set_directory(getattr(settings, "STREAMS_MODELS_DIR", Path("var/models")))
         autodiscover_modules("stream_handlers", register_to=registry)
         checks.register(check_weights)
+        checks.register(check_network)
         checks.register(check_handlers, checks.Tags.database)
         checks.register(check_channel_layer, deploy=True)
         post_migrate.connect(create_streams, sender=self)

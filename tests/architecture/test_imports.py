@@ -24,7 +24,7 @@ PARTS = {
         "streams.migrations.*",
     ],
     "handlers": ["*.stream_handlers", "streams.pictures", "streams.assistant", "streams.responders", "streams.sums"],
-    "services": ["streams.services", "streams.porting", "streams.signals"],
+    "services": ["streams.services", "streams.session_records", "streams.porting", "streams.signals"],
     "schemas": ["streams.schemas"],
     "routing": ["streams.routing"],
     "doors": [
@@ -72,6 +72,7 @@ ALSO_ALLOWED = {
     ("rtcproject.api", "turn.*"),
     ("rtcproject.asgi", "streams.routing"),
     ("rtcproject.asgi", "streams.services"),
+    ("rtcproject.asgi", "streams.session_records"),
     ("rtcproject.asgi", "streams.live.lifecycle"),
     ("rtcproject.asgi", "telephony.routing"),
 }

@@ -11,6 +11,7 @@ from django.test import AsyncClient, Client
 from streams.live.manager import manager
 from streams.media.session import Reason
 from streams.models import Stream
+from streams.session_records import written
 from tests.loopback.test_offers import offer_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,6 +24,7 @@ async def sessions_closed() -> Any:
     yield
     await manager.close_all(Reason.SERVER_SHUTDOWN, 5)
     manager._draining = False
+    await written()
 
 
 async def post(client: AsyncClient, path: str, body: dict[str, Any], token: str = "", csrf: str = "") -> Any:

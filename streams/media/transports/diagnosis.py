@@ -38,6 +38,7 @@ class Observation:
     """Kinds are host, srflx, prflx, relay, and mdns: a host behind a ``.local`` name."""
     tried: int = 0
     """Pairs of candidates on which a check was sent."""
+    ports_exhausted: bool = False
     path_found: bool = False
     """Whether ICE has found a pair that works."""
     relay_error: str = ""
@@ -65,6 +66,10 @@ NEEDS_TURN = "Give clients a TURN server: see “Connections” in the guides."
 GATHERING = (
     "This server found no address to offer.",
     "Look at its network interfaces, at STREAMS_BIND_ADDRESSES and, if it may use a relay only, at its TURN server.",
+)
+NO_PORTS = (
+    "All UDP ports that this server may use were taken.",
+    "Widen STREAMS_UDP_PORTS: each session takes one port on each of this server's addresses.",
 )
 NO_CANDIDATES = (
     "The client named no address at which it can be reached.",
@@ -117,6 +122,8 @@ def _judge(seen: Observation) -> tuple[Stage, tuple[str, str]]:
         return Stage.CONNECTED, SLOW if seen.seconds > SLOW_SECONDS else ("Connected after {seconds:.1f} s.", "")
     if seen.path_found:
         return Stage.DTLS, DTLS
+    if seen.ports_exhausted:
+        return Stage.GATHERING, NO_PORTS
     if not seen.local:
         return Stage.GATHERING, GATHERING
     if not seen.remote:

@@ -279,7 +279,7 @@ def words_for(error: Exception) -> str:
     """What a TURN server answered, or did not."""
     if isinstance(error, stun.TransactionFailed):
         code, reason = error.response.attributes.get("ERROR-CODE", (0, ""))
-        return f"{code} {reason}".strip()[:100]
+        return "".join(filter(str.isprintable, f"{code} {reason}")).strip()[:100]
     if isinstance(error, TimeoutError | stun.TransactionTimeout):
         return NO_ANSWER
     return type(error).__name__

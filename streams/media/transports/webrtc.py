@@ -29,7 +29,7 @@ from aiortc import (
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from streams.media.audio_path import AudioPath
-from streams.media.errors import InvalidCandidate, OfferError, StreamsError, UnsupportedMedia
+from streams.media.errors import InvalidCandidate, OfferError, PortsExhausted, StreamsError, UnsupportedMedia
 from streams.media.messages import Message, encode
 from streams.media.session import Reason, Session
 from streams.media.transports.diagnosis import ConnectionReport, Observation, report
@@ -76,6 +76,7 @@ class WebRTCTransport:
         """How the connection was made; and once it is closed, what came of it."""
         self._ice: IceConnection | None = None
         self._offered: Counter[str] = Counter()
+        self._ports_exhausted = False
         self._began = 0.0
         self._seconds: float | None = None
         self._connected: set[str] = set()
@@ -103,7 +104,8 @@ class WebRTCTransport:
                 self._connect(transceiver, session)
             session.run(self._take_candidates(description))
             await self._pc.setLocalDescription(await self._pc.createAnswer())
-        except StreamsError:
+        except StreamsError as error:
+            self._ports_exhausted = isinstance(error, PortsExhausted)
             raise
         except Exception as error:  # aiortc trips over a bad offer in many ways
             logger.info("Offer refused: %s: %s", type(error).__name__, error)
@@ -254,6 +256,7 @@ class WebRTCTransport:
             local=ice.kinds(),
             remote=self._offered,
             tried=ice.tried(),
+            ports_exhausted=self._ports_exhausted,
             path_found=self._transport().transport.state == "completed",
             relay_error=ice.relay_error,
             path=ice.path(),
