@@ -32,6 +32,10 @@ async def given(visitor: Visitor, **configuration: Any) -> None:
     await visitor.page.route("**/rtc_configuration", answer)
 
 
+def ends_candidates(response: Any) -> bool:
+    return '"candidate":""' in (response.request.post_data or "")
+
+
 async def reads_record(visitor: Visitor, *words: str) -> None:
     """Follow the link to the record of the session that has just failed, and read it."""
     await visitor.page.get_by_role("link", name="What the server saw").click()
@@ -74,8 +78,9 @@ async def test_a_relay_that_cannot_be_reached(visitors: Visitors, coturn: Coturn
 async def test_a_session_over_a_relay_is_recorded_as_one(visitors: Visitors, coturn: Coturn) -> None:
     visitor = await administrator(visitors)
     await given(visitor, iceServers=[coturn.ice_server("tcp")], iceTransportPolicy="relay")
-    await visitor.start()
-    await visitor.sees_state("listening")
+    async with visitor.page.expect_response(ends_candidates):
+        await visitor.start()
+        await visitor.sees_state("listening")
     session = await visitor.page.evaluate("streamPage.client.id")
     async with visitor.page.expect_response("**/close"):
         await visitor.stop()

@@ -46,6 +46,8 @@ export class Peer extends EventTarget {
   #answered = false;
   /** @type {RTCIceCandidateInit[]} found before the answer: the server does not know this session yet */
   #waiting = [];
+  /** @type {Promise<void>[]} candidates on their way to the server */
+  #sent = [];
   /** @type {{resolve: () => void, reject: (error: Error) => void} | null} */
   #opening = null;
   #opened = false;
@@ -150,10 +152,11 @@ export class Peer extends EventTarget {
   }
 
   /** @param {RTCIceCandidateInit} candidate */
-  #send(candidate) {
+  async #send(candidate) {
+    if (!candidate.candidate) await Promise.all(this.#sent); // whatever comes after the end is not taken
     if (this.#closed) return;
     // One lost candidate is no failure: another one may connect, and if none does the connection says so.
-    this.#api.candidate(this.id, candidate).then(({ candidates }) => this.#add(candidates ?? []), () => {});
+    this.#sent.push(this.#api.candidate(this.id, candidate).then(({ candidates }) => this.#add(candidates ?? []), () => {}));
   }
 
   /** @param {RTCIceCandidateInit[]} candidates of the server, found after its answer */

@@ -76,6 +76,7 @@ class WebRTCTransport:
         """How the connection was made; and once it is closed, what came of it."""
         self._ice: IceConnection | None = None
         self._offered: Counter[str] = Counter()
+        self._path = ""
         self._ports_exhausted = False
         self._began = 0.0
         self._seconds: float | None = None
@@ -179,6 +180,11 @@ class WebRTCTransport:
     async def _add(self, candidate: RTCIceCandidate) -> None:
         self._offered["mdns" if candidate.ip.endswith(".local") else candidate.type] += 1
         await self._pc.addIceCandidate(candidate)
+        self._follow_path()  # what was found before it was told has a kind only now
+
+    def _follow_path(self) -> None:
+        if self._ice is not None:
+            self._path = self._ice.path() or self._path
 
     async def add_candidate(self, candidate: dict[str, Any] | None) -> list[dict[str, Any]]:
         """Add a trickled candidate; None or an empty one ends them. Raises InvalidCandidate.
@@ -252,6 +258,7 @@ class WebRTCTransport:
         return owner.transport
 
     def _observe(self, ice: IceConnection) -> ConnectionReport:
+        self._follow_path()
         seen = Observation(
             local=ice.kinds(),
             remote=self._offered,
@@ -259,7 +266,7 @@ class WebRTCTransport:
             ports_exhausted=self._ports_exhausted,
             path_found=self._transport().transport.state == "completed",
             relay_error=ice.relay_error,
-            path=ice.path(),
+            path=self._path,
             seconds=self._seconds,
             heard=not self._nothing_came,
         )
@@ -268,7 +275,7 @@ class WebRTCTransport:
     async def close(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        if self._ice is not None and (self._seconds is None or self._ice.path()):  # else ICE has forgotten it all
+        if self._ice is not None:
             self.report = self._observe(self._ice)
         await self._flush_messages()
         await self._pc.close()
