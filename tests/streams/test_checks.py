@@ -42,3 +42,30 @@ def test_the_in_memory_channel_layer_is_reported_for_deployment_only(settings: S
     assert found("streams.W003", include_deployment_checks=True)
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer"}}
     assert not found("streams.W003", include_deployment_checks=True)
+
+
+@pytest.mark.parametrize(
+    "ports", [(50100, 50000), (0, 10), (50000, 70000), "50000-50100", (50000,), ("50000", "50100")]
+)
+def test_ports_that_are_none_are_reported(settings: Settings, ports: Any) -> None:
+    settings.STREAMS_UDP_PORTS = ports
+    (message,) = found("streams.E001")
+    assert repr(ports) in message.msg
+
+
+def test_fewer_ports_than_sessions_are_reported(settings: Settings) -> None:
+    settings.STREAMS_UDP_PORTS, settings.STREAMS_MAX_SESSIONS = (50000, 50009), 10
+    assert not found("streams.E001") and not found("streams.W004")
+    settings.STREAMS_MAX_SESSIONS = 11
+    (message,) = found("streams.W004")
+    assert "10 ports for 11 sessions" in message.msg
+
+
+@pytest.mark.parametrize("name", ["STREAMS_PUBLIC_ADDRESSES", "STREAMS_BIND_ADDRESSES"])
+@pytest.mark.parametrize("value", ["203.0.113.5", ["203.0.113.5", "www.example.org"], [None]])
+def test_addresses_that_are_none_are_reported(settings: Settings, name: str, value: Any) -> None:
+    setattr(settings, name, value)
+    (message,) = found("streams.E002")
+    assert name in message.msg
+    setattr(settings, name, ["203.0.113.5", "2001:db8::5"])
+    assert not found("streams.E002")
