@@ -105,8 +105,8 @@ class OutcomeFilter(admin.SimpleListFilter):
 class SessionRecordAdmin(admin.ModelAdmin):
     """A record, not a form."""
 
-    list_display = ["started_at", "stream", "who", "transport", "outcome", "length", "stage_reached", "path"]
-    list_filter = [OutcomeFilter, "transport", "stage", "path", "stream"]
+    list_display = ["started_at", "stream", "who", "outcome", "stage_reached", "path", "transport", "length"]
+    list_filter = [OutcomeFilter, "stage", "client_stage", "transport", "stream"]
     list_select_related = ["stream", "user"]
     search_fields = ["session_id", "user__username", "stream__title", "words"]
     date_hierarchy = "started_at"
@@ -158,7 +158,7 @@ class SessionRecordAdmin(admin.ModelAdmin):
     def why_it_ended(self, record: SessionRecord) -> str:
         if record.outcome == "lost":
             return "Its worker stopped without a word; it was alive when last seen."
-        return record.reason.value if record.reason else record.end_reason or "–"
+        return record.end_reason.replace("_", " ") or "–"
 
     @admin.display(description="what it saw")
     def client_words(self, record: SessionRecord) -> str:

@@ -11,7 +11,6 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from streams.media.session import Reason
 from streams.media.transports.diagnosis import CLIENT_WORDS, Stage
 from streams.registry import Access, Registration, registry
 
@@ -151,10 +150,10 @@ class SessionRecord(models.Model):
     stage = models.CharField(max_length=20, blank=True)
     path = models.CharField(max_length=40, blank=True)
     seconds = models.FloatField("seconds to connect", null=True)
-    words = models.TextField("seen from the server", blank=True)
+    words = models.TextField("what the server saw", blank=True)
     advice = models.TextField("what to do", blank=True)
-    client_stage = models.CharField(max_length=20, blank=True)
-    client_view = models.CharField("the browser's candidates and errors", max_length=200, blank=True)
+    client_stage = models.CharField("browser's stage", max_length=20, blank=True)
+    client_view = models.CharField("its candidates and errors", max_length=200, blank=True)
 
     class Meta:
         ordering = ["-started_at"]
@@ -171,10 +170,6 @@ class SessionRecord(models.Model):
         if self.seen_at < _lost_before():
             return "lost"
         return "live" if self.connected_at else "connecting"
-
-    @property
-    def reason(self) -> Reason | None:
-        return Reason[self.end_reason.upper()] if self.end_reason.upper() in Reason.__members__ else None
 
     @property
     def duration(self) -> timedelta | None:

@@ -61,7 +61,8 @@ class RecordWriter:
         if self not in _alive:  # an offer that could not be answered, by the client's fault
             return
         _alive.discard(self)
-        self._write({"ended_at": timezone.now(), "end_reason": reason.name.lower(), **_columns(session)})
+        now = timezone.now()
+        self._write({"ended_at": now, "seen_at": now, "end_reason": reason.name.lower(), **_columns(session)})
 
     def _write(self, values: Mapping[str, Any]) -> None:
         self._unwritten.update(values)

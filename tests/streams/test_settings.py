@@ -74,3 +74,13 @@ def test_channel_layer_by_environment() -> None:
     redis = settings.channel_layer("redis://127.0.0.1:6379/0")
     assert redis["BACKEND"] == "channels_redis.pubsub.RedisPubSubChannelLayer"
     assert redis["CONFIG"]["hosts"] == ["redis://127.0.0.1:6379/0"]
+
+
+def test_a_port_range_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMS_UDP_PORTS", "50000-50100")
+    assert settings.port_range("STREAMS_UDP_PORTS") == (50000, 50100)
+    monkeypatch.setenv("STREAMS_UDP_PORTS", " ")
+    assert settings.port_range("STREAMS_UDP_PORTS") is None
+    monkeypatch.setenv("STREAMS_UDP_PORTS", "many")
+    with pytest.raises(ImproperlyConfigured, match="50000-50100"):
+        settings.port_range("STREAMS_UDP_PORTS")
