@@ -35,10 +35,11 @@ run: $(VENV)/.base ## install, migrate, fetch models, make the first admin, serv
 test: $(VENV)/.dev test-commands fetch ## install what the tests need and run them (ARGS="-k echo" to choose)
 	$(PY) -m pytest $(ARGS)
 
-check: $(VENV)/.dev ## lint, format, types, Django's checks, missing migrations
+check: $(VENV)/.dev ## lint, format, types, the deployment template, Django's checks, missing migrations
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/cfn-lint deploy/coturn/cloudformation.yaml
 	$(PY) manage.py check
 	$(PY) manage.py makemigrations --check --dry-run
 
@@ -59,8 +60,9 @@ test-commands:
 	@missing=""; for each in $(TEST_COMMANDS); do command -v $${each%:*} >/dev/null || missing="$$missing $${each#*:}"; done; \
 	[ -z "$$missing" ] || $(MAKE) --no-print-directory packages NAMES="$$missing"
 
-packages: # NAMES, through apt
+packages: # NAMES, through apt; Debian's coturn would start at once and relay for anybody
 	@if [ "$$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo"; else \
 		echo "Needed: $(NAMES). Install with: sudo apt-get install $(NAMES)" >&2; exit 1; fi; \
 	echo "installing $(NAMES)"; \
+	case "$(NAMES)" in *coturn*) [ ! -d /run/systemd/system ] || $$as_root systemctl mask coturn;; esac; \
 	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(NAMES) >/dev/null

@@ -15,7 +15,14 @@ class StreamsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from streams.checks import check_channel_layer, check_handlers, check_network, check_weights
+        from streams.checks import (
+            check_channel_layer,
+            check_handlers,
+            check_network,
+            check_rtc_configurations,
+            check_turn_providers,
+            check_weights,
+        )
         from streams.media import weights
         from streams.registry import registry
 
@@ -24,6 +31,8 @@ class StreamsConfig(AppConfig):
         checks.register(check_weights)
         checks.register(check_network)
         checks.register(check_handlers, checks.Tags.database)
+        checks.register(check_turn_providers, checks.Tags.database)
+        checks.register(check_rtc_configurations)
         checks.register(check_channel_layer, deploy=True)
         post_migrate.connect(create_streams, sender=self)
 

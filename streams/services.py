@@ -123,7 +123,8 @@ async def find_stream(slug: str, user: Visitor) -> Stream:
 
 async def rtc_configuration(stream: Stream, caller: Caller) -> Configuration:
     """What a client passes to RTCPeerConnection."""
-    return await client_configuration(_opaque(caller), stream.turn_provider)
+    given = stream.registration.client_ice if stream.registration else None
+    return await client_configuration(_opaque(caller), stream.turn_provider, given)
 
 
 def _opaque(caller: Caller) -> str:
@@ -143,7 +144,8 @@ async def answer_offer(stream: Stream, caller: Caller, webrtc_id: str, sdp: str 
         raise OfferError("The offer has no sdp. Send the browser's localDescription.")
     if len(sdp) > MAX_SDP:
         raise OfferTooLarge
-    ours = await server_configuration()
+    _check_admission(stream, webrtc_id)  # before anybody is asked for credentials
+    ours = await server_configuration(stream.registration.server_ice if stream.registration else None)
     registration = _check_admission(stream, webrtc_id)
     transport = WebRTCTransport(
         WebRTCConfig(

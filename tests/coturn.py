@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ class Coturn:
     certificate: Path
     log: Path
     database: Path
+    process: subprocess.Popen[bytes] = field(init=False, repr=False)
     address: str = "127.0.0.1"
     secret: str = ""
     user: str = ""
@@ -51,12 +52,24 @@ class Coturn:
     def stun_url(self) -> str:
         return f"stun:{self.address}:{self.port}"
 
+    def provider(self, *transports: Transport, **entry: Any) -> dict[str, Any]:
+        """An entry of TURN_PROVIDERS, as a site has it."""
+        if self.user:
+            return static_provider(self.ice_server(*transports), **entry)
+        options = {"urls": [self.url(each) for each in transports], "secret": self.secret}
+        return {"BACKEND": "turn.providers.coturn.Coturn", "OPTIONS": options, **entry}
+
     def ice_server(self, *transports: Transport, lifetime: float = 3600) -> dict[str, Any]:
         """As RTCPeerConnection takes it, with credentials that work, or have expired if ``lifetime`` is negative."""
         username, credential = self.user, self.password
         if self.secret:
             username, credential = timed_credentials(self.secret, time.time() + lifetime)
         return {"urls": [self.url(each) for each in transports], "username": username, "credential": credential}
+
+
+def static_provider(*ice_servers: dict[str, Any], **entry: Any) -> dict[str, Any]:
+    """An entry of TURN_PROVIDERS."""
+    return {"BACKEND": "turn.providers.static.Static", "OPTIONS": {"ice_servers": list(ice_servers)}, **entry}
 
 
 def timed_credentials(secret: str, expires: float, user: str = "ada") -> tuple[str, str]:
@@ -104,15 +117,16 @@ def running_coturn(
         "--userdb": server.database,
     }
     command = [*within, turnserver, *(str(part) for option in options.items() for part in option), "--pidfile="]
-    command += ["--allow-loopback-peers", *(f"--allowed-peer-ip={peer}" for peer in peers)]
+    command += [f"--allowed-peer-ip={peer}" for peer in peers]
+    command += ["--allow-loopback-peers"] * ("127.0.0.1" in peers)
     with server.log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        server.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
-        wait_for(process, server, within)
+        wait_for(server, within)
         yield server
     finally:
-        process.terminate()
-        process.wait(timeout=20)
+        server.process.terminate()
+        server.process.wait(timeout=20)
 
 
 def fill_database(server: Coturn) -> None:
@@ -127,10 +141,10 @@ def fill_database(server: Coturn) -> None:
             database.execute("INSERT INTO turnusers_lt (realm, name, hmackey) VALUES (?, ?, ?)", row)
 
 
-def wait_for(process: subprocess.Popen[bytes], server: Coturn, within: Sequence[str]) -> None:
+def wait_for(server: Coturn, within: Sequence[str]) -> None:
     """Ask for a STUN binding until it comes; coturn's own client waits for ever when nobody answers."""
     ask = [*within, "turnutils_stunclient", "-p", str(server.port), server.address]
-    while process.poll() is None:
+    while server.process.poll() is None:
         with suppress(subprocess.SubprocessError):
             subprocess.run(ask, check=True, timeout=0.2, capture_output=True)
             return

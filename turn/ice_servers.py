@@ -17,9 +17,19 @@ URL = re.compile(
 """RFC 7064 and RFC 7065."""
 
 
+TIMED = re.compile(r"([0-9]{9,10})(:.*)?", re.ASCII)
+"""A username of the TURN REST draft begins with the Unix time at which it expires."""
+
+
 def urls_of(server: IceServer) -> list[str]:
     urls = server["urls"]
     return [urls] if isinstance(urls, str) else list(urls)
+
+
+def expiry(server: IceServer) -> int | None:
+    """The Unix time at which its credentials expire, as their username tells; None if it does not."""
+    found = TIMED.fullmatch(server.get("username") or "")
+    return int(found[1]) if found else None
 
 
 def is_relay(server: IceServer) -> bool:
@@ -41,7 +51,8 @@ def problem(server: Any) -> str:
         return f'"urls" must start with one of {", ".join(SCHEMES)}'
     for url in urls:
         if not URL.fullmatch(url):
-            return f'"urls" has {url!r}, which is no address such as turn:turn.example.org:3478?transport=udp.'
+            shown = url.rpartition("@")[2]  # some write a password before it
+            return f'"urls" has {shown!r}, which is no address such as turn:turn.example.org:3478?transport=udp.'
     credentials = (server.get("username"), server.get("credential"))
     if is_relay(server) and not all(isinstance(value, str) and value for value in credentials):
         return 'a TURN server needs "username" and "credential".'
@@ -53,18 +64,23 @@ def understood(servers: Any) -> list[IceServer]:
     if isinstance(servers, dict):  # Cloudflare's older endpoint gives a single one
         servers = [servers]
     if not isinstance(servers, list | tuple):
-        raise ValueError("there is no list of ICE servers")
+        raise ValueError("there is no list of ICE servers.")
     kept = [
         {key: server[key] for key in ("urls", "username", "credential") if server.get(key)}
         for server in servers
         if isinstance(server, dict)
     ]
     if len(kept) != len(servers):
-        raise ValueError("one of the ICE servers is no object")
+        raise ValueError("one of the ICE servers is no dictionary.")
     for server in kept:
         if wrong := problem(server):
             raise ValueError(f"an ICE server {wrong}")
     return kept
+
+
+def sound(servers: Any) -> list[IceServer]:
+    """Those of a setting that can be used; the system checks name the others."""
+    return [server for server in servers if not problem(server)] if isinstance(servers, list | tuple) else []
 
 
 def for_aiortc(servers: Iterable[IceServer]) -> list[IceServer]:
@@ -83,8 +99,10 @@ def _each_url(servers: Iterable[IceServer]) -> Iterator[tuple[str, IceServer]]:
 
 
 def _kind_for_aiortc(url: str) -> str:
-    """ "stun", "turn", or "" for what it passes over: STUN over TLS, and TURN over DTLS."""
+    """ "stun", "turn", or "": it passes over STUN over TLS and TURN over DTLS, and trips over IPv6 addresses."""
     found = URL.fullmatch(url)
-    if found is None or found["scheme"] == "stuns" or (found["scheme"] == "turns" and found["transport"] == "udp"):
+    if found is None or found["scheme"] == "stuns" or found["host"].startswith("["):
+        return ""
+    if found["scheme"] == "turns" and found["transport"] == "udp":
         return ""
     return found["scheme"].removesuffix("s")

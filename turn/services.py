@@ -6,21 +6,32 @@ has STREAMS_SERVER_ICE_SERVERS and the provider that TURN_SERVER_PROVIDER names.
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from typing import Any, Literal, TypeVar
 
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from turn.cache import CredentialCache
-from turn.ice_servers import IceServer, for_aiortc, has_relay, understood
-from turn.providers.base import Credentials, Misconfigured, Policy, Provider, TurnError, Unreadable
+from turn.ice_servers import IceServer, for_aiortc, has_relay, sound, understood
+from turn.providers.base import (
+    Credentials,
+    Misconfigured,
+    OutOfOrder,
+    Policy,
+    Provider,
+    TooSlow,
+    TurnError,
+    Unreadable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +39,14 @@ DEFAULT = "default"
 """The provider of the streams that name none."""
 TTL = 4 * 3600
 """Seconds. Some providers end what they relay when its credentials expire, and kept ones have half their life left."""
+PATIENCE = 5.0
+"""Seconds that a visitor, or an offer, waits for a provider or the site's code."""
 KEYS = {"BACKEND", "OPTIONS", "TTL", "RELAY_ONLY"}
+
+CODE = "The code's rtc_configuration"
 
 Given = Mapping[str, Any] | Callable[[], Awaitable[Any]]
 """A configuration as the code gives it: what RTCPeerConnection takes, or what returns that."""
-
-credentials_cache = CredentialCache()
 
 
 @dataclass(frozen=True)
@@ -47,12 +60,17 @@ class Entry:
 
     async def credentials(self, user: str) -> Credentials:
         """Raises TurnError."""
-        match self.provider.shared_by:
-            case "nobody":
-                return await self.provider.fetch(user, self.ttl)
-            case "everybody":
-                user = "everybody"
-        return await credentials_cache.get(self.name, user, lambda: self.provider.fetch(user, self.ttl))
+        shared = self.provider.shared_by
+        user = "everybody" if shared == "everybody" else user
+        ask = partial(_asked, f"The TURN provider {self.name!r}", partial(self._fetch, user))
+        return await (ask() if shared == "nobody" else _provided_ones.get(self.name, user, ask))
+
+    async def _fetch(self, user: str) -> Credentials:
+        found = await self.provider.fetch(user, self.ttl)
+        try:
+            return replace(found, ice_servers=understood(found.ice_servers))
+        except ValueError as error:
+            raise Unreadable(f"Its ICE servers cannot be used: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -75,12 +93,17 @@ class Configuration:
         return {**self.others, "iceServers": self.ice_servers, **policy, **left, "relay": self.relay}
 
 
+_provided_ones: CredentialCache[Credentials] = CredentialCache()
+_given_ones: CredentialCache[Configuration] = CredentialCache()
+
+
 # -- providers ----------------------------------------------------------------------------------------------------
 
 
 def provider_names() -> list[str]:
     """The default one first."""
-    return sorted(getattr(settings, "TURN_PROVIDERS", {}), key=lambda name: (name != DEFAULT, name))
+    given = getattr(settings, "TURN_PROVIDERS", {})
+    return sorted(given if isinstance(given, dict) else (), key=lambda name: (name != DEFAULT, name))
 
 
 @cache
@@ -122,7 +145,8 @@ def _provider(path: str, options: Any) -> Provider:
 def _forget(setting: str, **kwargs: Any) -> None:
     if setting == "TURN_PROVIDERS":
         provider_entry.cache_clear()
-        credentials_cache.clear()
+        _provided_ones.clear()
+        _told.clear()
 
 
 setting_changed.connect(_forget)
@@ -138,13 +162,13 @@ async def client_configuration(user: str = "", chosen: str = "", given: Given | 
     chosen: the provider that an administrator chose for the stream
     given: what the code of the stream has; it counts where no administrator chose
     """
-    own = _listed("STREAMS_ICE_SERVERS")
-    if chosen and chosen not in provider_names():
-        _tell(chosen, f"A stream asks for the TURN provider {chosen!r}, which TURN_PROVIDERS has not.")
+    own, names = _listed("STREAMS_ICE_SERVERS"), provider_names()
+    if chosen and chosen not in names:
+        _tell(f"A stream's TURN provider, {chosen!r}", "TURN_PROVIDERS does not have it. Choose another one.")
         chosen = ""
     if given is not None and not chosen:
         return await _given(given, own)
-    name = chosen or (DEFAULT if DEFAULT in provider_names() else "")
+    name = chosen or (DEFAULT if DEFAULT in names else "")
     return await _provided(name, user or f"visitor-{secrets.token_hex(8)}", own)
 
 
@@ -153,65 +177,96 @@ async def server_configuration(given: Given | None = None) -> Configuration:
     own = _listed("STREAMS_SERVER_ICE_SERVERS")
     name = getattr(settings, "TURN_SERVER_PROVIDER", "")
     found = await _given(given, own) if given is not None else await _provided(name, "server", own)
-    return Configuration(
-        for_aiortc(found.ice_servers), found.ice_transport_policy, found.expires_at, found.relay, found.others
-    )
+    return replace(found, ice_servers=for_aiortc(found.ice_servers))
 
 
 def _listed(setting: str) -> list[IceServer]:
-    return list(getattr(settings, setting, ()))
+    return sound(getattr(settings, setting, ()))
 
 
 async def _provided(name: str, user: str, own: list[IceServer]) -> Configuration:
-    if not name:
-        return Configuration(own, relay="ready" if has_relay(own) else "none")
     policy: Policy | None = None
     try:
+        if not name:
+            return Configuration(own, relay=_relay_of(own))
         entry = provider_entry(name)
         policy = "relay" if entry.relay_only else None
         credentials = await entry.credentials(user)
     except TurnError as error:
-        _tell(name, str(error))
+        if isinstance(error, Misconfigured):
+            _tell("The settings", str(error))
         return Configuration(own, policy, relay="ready" if has_relay(own) else "unavailable")
-    _all_is_well(name)
     servers = [*own, *credentials.ice_servers]
-    policy = policy or credentials.ice_transport_policy
-    return Configuration(servers, policy, credentials.expires_at, "ready" if has_relay(servers) else "none")
+    return Configuration(
+        servers, policy or credentials.ice_transport_policy, credentials.expires_at, _relay_of(servers)
+    )
 
 
 async def _given(given: Given, own: list[IceServer]) -> Configuration:
     try:
-        found = await given() if callable(given) else given
-        if not isinstance(found, Mapping):
-            raise Unreadable(f"rtc_configuration must be a dictionary, but is a {type(found).__name__}.")
-        return _read(found)
+        if not callable(given):
+            return read_configuration(given)
+        return await _given_ones.get(given, "", partial(_asked, CODE, partial(_called, given)))
     except TurnError as error:
-        _tell("rtc_configuration", str(error))
-    except Exception:
-        logger.exception("The code's rtc_configuration failed; clients get STREAMS_ICE_SERVERS instead")
-    return Configuration(own, relay="ready" if has_relay(own) else "unavailable")
+        if not callable(given):
+            _tell(CODE, str(error))
+        return Configuration(own, relay="ready" if has_relay(own) else "unavailable")
 
 
-def _read(found: Mapping[str, Any]) -> Configuration:
+async def _called(given: Callable[[], Awaitable[Any]]) -> Configuration:
+    return read_configuration(await given())
+
+
+def read_configuration(found: Any) -> Configuration:
+    """What the code gives, in our words. Raises Unreadable."""
     try:
-        servers = understood(found.get("iceServers", []))
-    except ValueError as error:
-        raise Unreadable(f"The code's rtc_configuration is of no use: {error}") from None
-    others = {key: value for key, value in found.items() if key not in ("iceServers", "iceTransportPolicy")}
-    policy = found.get("iceTransportPolicy")
-    return Configuration(servers, policy, relay="ready" if has_relay(servers) else "none", others=others)
+        if not isinstance(found, Mapping):
+            raise ValueError(f"it is a {type(found).__name__}, not a dictionary.")
+        others = dict(found)
+        servers, policy = understood(others.pop("iceServers", [])), others.pop("iceTransportPolicy", None)
+        if policy not in (None, "all", "relay"):
+            raise ValueError('"iceTransportPolicy" must be "all" or "relay".')
+        json.dumps(others)
+    except (ValueError, TypeError) as error:
+        raise Unreadable(f"It cannot be used: {error}") from None
+    return Configuration(servers, policy, relay=_relay_of(servers), others=others)
+
+
+def _relay_of(servers: list[IceServer]) -> Literal["ready", "none"]:
+    return "ready" if has_relay(servers) else "none"
+
+
+# -- what goes wrong ----------------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+async def _asked(source: str, fetch: Callable[[], Awaitable[T]]) -> T:
+    """Await what a provider or the site's code gives. Whatever it raises is logged, and becomes a TurnError."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            found = await fetch()
+    except TurnError as error:
+        _tell(source, str(error))
+        raise
+    except TimeoutError:
+        late = TooSlow(f"It gave no ICE servers within {PATIENCE:g} s.")
+        _tell(source, str(late))
+        raise late from None
+    except Exception as error:  # noqa: BLE001 - a provider or the site's code may raise anything
+        failed = OutOfOrder(f"It raised {type(error).__name__}.")
+        _tell(source, str(failed), error)
+        raise failed from None
+    if _told.pop(source, None):
+        logger.warning("%s works again.", source)
+    return found
 
 
 _told: dict[str, str] = {}
 
 
-def _tell(source: str, sentence: str) -> None:
+def _tell(source: str, sentence: str, error: Exception | None = None) -> None:
     """Log what is wrong once, not for each visitor."""
     if _told.get(source) != sentence:
         _told[source] = sentence
-        logger.error("%s Visitors connect without this relay meanwhile, if they can.", sentence)
-
-
-def _all_is_well(source: str) -> None:
-    if _told.pop(source, None):
-        logger.warning("The TURN provider %r works again.", source)
+        logger.error("%s: %s Meanwhile connections do without, if they can.", source, sentence, exc_info=error)

@@ -39,6 +39,10 @@ class OutOfOrder(TurnError):
     """The provider is out of order or cannot be reached (5xx, no connection)."""
 
 
+class Refused(TurnError):
+    """The provider does not do what it was asked, for example because of the TTL (other 4xx, a redirection)."""
+
+
 class TooSlow(TurnError):
     """The provider did not answer in time."""
 

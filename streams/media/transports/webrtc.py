@@ -51,7 +51,7 @@ WATCH_SECONDS = 1.0
 class WebRTCConfig:
     """``ice_servers``: dicts with urls, username, credential, for this side. ``media_timeout`` in seconds."""
 
-    ice_servers: Sequence[dict[str, Any]] = ()
+    ice_servers: Sequence[dict[str, Any]] = field(default=(), repr=False)
     relay_only: bool = False
     ice: IceConfig = field(default_factory=IceConfig)
     media_timeout: float = 10.0
