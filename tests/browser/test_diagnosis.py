@@ -71,3 +71,43 @@ async def test_a_session_over_a_relay_is_recorded_as_one(visitors: Visitors, cot
 
 def ends_candidates(response: Any) -> bool:
     return '"candidate":""' in (response.request.post_data or "")
+
+
+async def test_a_server_that_does_not_answer(visitors: Visitors) -> None:
+    visitor = await visitors.arrive("/streams/echo/")
+    await visitor.page.route("**/webrtc/offer", lambda route: None)
+    await visitor.page.clock.install()
+    await visitor.start()
+    await visitor.sees_state("connecting")
+    await visitor.page.clock.fast_forward(5_000)
+    await visitor.reads("The server is slow to answer")
+    await visitor.page.clock.fast_forward(30_000)
+    await visitor.sees_state("error")
+    await visitor.reads("The server did not answer in time.")
+
+
+LATE = {"candidate": "candidate:1 1 udp 1 127.0.0.1 9 typ host", "sdpMid": "0", "sdpMLineIndex": 0}
+LISTEN = """() => {
+  const add = RTCPeerConnection.prototype.addIceCandidate;
+  RTCPeerConnection.prototype.addIceCandidate = function (candidate) {
+    window.added = candidate;
+    return add.call(this, candidate);
+  };
+}"""
+
+
+async def test_candidates_that_the_server_finds_after_its_answer_are_added(visitors: Visitors) -> None:
+    visitor = await visitors.arrive("/streams/echo/")
+    await visitor.page.evaluate(LISTEN)
+
+    async def late(route: Any) -> None:
+        if "ice-candidate" in (route.request.post_data or ""):
+            await route.fulfill(json={"status": "success", "candidates": [LATE]})
+        else:
+            await route.continue_()
+
+    await visitor.page.route("**/webrtc/offer", late)
+    await visitor.start()
+    await visitor.page.wait_for_function("window.added")
+    assert await visitor.page.evaluate("window.added") == LATE
+    await visitor.sees_state("listening")

@@ -107,18 +107,23 @@ export class Peer extends EventTarget {
     opened.catch(() => {}); // the negotiation below may fail first
     const timer = setTimeout(() => this.#lose(), CONNECT_TIMEOUT_MS);
     try {
-      await this.#connection.setLocalDescription();
-      const answer = await this.#api.offer(this.id, this.#connection.localDescription?.sdp ?? "");
-      this.#emit("answered");
-      if (!this.#closed) await this.#connection.setRemoteDescription(answer);
-      this.#answered = true;
-      await this.#tuneSenders();
-      this.#waiting.splice(0).forEach((candidate) => this.#send(candidate));
-      this.#despair();
+      await Promise.race([this.#negotiate(), opened]); // an answer may never come
       await opened;
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async #negotiate() {
+    await this.#connection.setLocalDescription();
+    const answer = await this.#api.offer(this.id, this.#connection.localDescription?.sdp ?? "");
+    this.#emit("answered");
+    if (this.#closed) return;
+    await this.#connection.setRemoteDescription(answer);
+    this.#answered = true;
+    await this.#tuneSenders();
+    this.#waiting.splice(0).forEach((candidate) => this.#send(candidate));
+    this.#despair();
   }
 
   async #tuneSenders() {
