@@ -155,14 +155,18 @@ def _check_addresses(name: str) -> list[CheckMessage]:
         wrong = [each for each in value if not _is_address(each)]
         if not wrong:
             return []
-        said = f"has {wrong[0]!r}, which is no IP address."
+        said = f"has {wrong[0]!r}, which is no address that can be announced."
     else:
         said = f"must be a list of IP addresses; it is {value!r}."
-    return [Error(f"{name} {said}", hint='Example: ["203.0.113.5"]. A name will not do.', id="streams.E002")]
+    return [
+        Error(
+            f"{name} {said}", hint='Example: ["203.0.113.5"]. A name will not do, nor will 0.0.0.0.', id="streams.E002"
+        )
+    ]
 
 
 def _is_address(value: Any) -> bool:
     try:
-        return isinstance(value, str) and bool(ipaddress.ip_address(value))
+        return isinstance(value, str) and not ipaddress.ip_address(value).is_unspecified
     except ValueError:
         return False

@@ -91,7 +91,7 @@ def test_fewer_ports_than_sessions_are_reported(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("name", ["STREAMS_PUBLIC_ADDRESSES", "STREAMS_BIND_ADDRESSES"])
-@pytest.mark.parametrize("value", ["203.0.113.5", ["203.0.113.5", "www.example.org"], [None]])
+@pytest.mark.parametrize("value", ["203.0.113.5", ["203.0.113.5", "www.example.org"], [None], ["0.0.0.0"]])
 def test_addresses_that_are_none_are_reported(settings: Settings, name: str, value: Any) -> None:
     setattr(settings, name, value)
     (message,) = found("streams.E002")

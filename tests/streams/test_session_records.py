@@ -26,6 +26,7 @@ from streams.media.transports.websocket import Start
 from streams.models import LOST_SECONDS, SessionRecord, Stream, outcome_is
 from streams.services import Caller, open_websocket
 from streams.session_records import written
+from telephony.models import Call
 from tests.loopback.conftest import MakePeer, no_session_left, peer, poster, sessions_gone  # noqa: F401 - fixtures
 from tests.loopback.test_offers import offer_with
 
@@ -265,6 +266,16 @@ def test_only_who_may_read_records_is_told_of_them_on_the_page(staff: Client) ->
     assert "What the server saw" in staff.get("/streams/echo/").content.decode()
     User.objects.get().user_permissions.clear()
     assert "What the server saw" not in staff.get("/streams/echo/").content.decode()
+
+
+def test_a_call_leads_to_its_session(admin_client: Client) -> None:
+    call = Call.objects.create(provider="twilio", call_id="CA1")
+    for session_id in (call.session_id, f"{call.session_id}0"):
+        record(session_id=session_id, transport="telephone")
+    page = admin_client.get(reverse("admin:telephony_call_change", args=[call.pk])).content.decode()
+    link = f"{reverse(LIST)}?session_id={call.session_id}"
+    assert link in page
+    assert [each.session_id for each in admin_client.get(link).context["cl"].result_list] == [call.session_id]
 
 
 # -- in the end

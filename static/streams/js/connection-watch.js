@@ -2,7 +2,7 @@
 
 /**
  * As the server names them: streams/media/transports/diagnosis.py.
- * @typedef {"signalling"|"gathering"|"candidates"|"relay_refused"|"relay_expired"|"relay_unreachable"|"checks"|"dtls"|"connected"} Stage
+ * @typedef {"signalling"|"gathering"|"candidates"|"relay_refused"|"relay_expired"|"relay_full"|"relay_unreachable"|"checks"|"dtls"|"connected"} Stage
  */
 
 const NETWORK = "A VPN or a firewall may be in the way: try another network, then press Start.";
@@ -15,6 +15,7 @@ const FAILED = {
   candidates: `This stream can be reached over a relay server only, and the site has none. ${ADMINISTRATOR}`,
   relay_refused: `The relay server that this connection needs refused the site's credentials. ${ADMINISTRATOR}`,
   relay_expired: "The credentials for the relay server have expired. Reload the page, then press Start.",
+  relay_full: "The relay server that this connection needs has no room. Please try again in a moment.",
   relay_unreachable: `The relay server that this connection needs cannot be reached. ${NETWORK}`,
   checks: `No path between your browser and the server works. ${NETWORK}`,
   dtls: `A path to the server was found, but no encrypted connection came about. ${NETWORK}`,
@@ -36,6 +37,9 @@ export const failedWords = (stage) => FAILED[stage];
 /** @param {Stage} stage */
 export const slowWords = (stage) => SLOW[stage] ?? SLOW_OTHERWISE;
 
+// RFC 8656, section 19, and RFC 8489, section 14.8.
+const REFUSED = new Set([401, 403, 441]);
+const FULL = new Set([486, 508]);
 const MAX_ERRORS = 8; // more than the server takes note of
 
 export class ConnectionWatch {
@@ -82,7 +86,8 @@ export class ConnectionWatch {
   #relayTrouble() {
     const relays = (this.#connection.getConfiguration().iceServers ?? []).filter(({ urls }) => [urls].flat().some((url) => url.startsWith("turn")));
     if (!relays.length || this.#candidates.relay) return null;
-    if (!this.#errors.some((code) => code >= 400 && code < 500)) return "relay_unreachable";
+    if (this.#errors.some((code) => FULL.has(code))) return "relay_full";
+    if (!this.#errors.some((code) => REFUSED.has(code))) return "relay_unreachable";
     return relays.every(({ username }) => hasExpired(username ?? "")) ? "relay_expired" : "relay_refused";
   }
 

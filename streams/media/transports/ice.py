@@ -17,8 +17,9 @@ import logging
 import random
 import socket
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from aioice import Candidate, Connection, TransportPolicy, stun
 from aioice.candidate import candidate_foundation, candidate_priority
@@ -36,8 +37,8 @@ RELEASE_SECONDS = 1.0
 LOCAL_PREFERENCE = 65535
 NO_ANSWER = "no answer"
 
-Lookup = Coroutine[None, None, tuple[Candidate, StunProtocol | None]]
-"""Asks one server for a candidate, and for the relay's own socket."""
+Lookup = Callable[[], Coroutine[None, None, tuple[Candidate, StunProtocol | None]]]
+"""Asks one server for a candidate, and a TURN server for the relay's own socket."""
 
 
 @dataclass(frozen=True)
@@ -137,12 +138,13 @@ class IceConnection(Connection):
         if self.stun_server:
             for protocol in hosts:
                 if ipaddress.ip_address(protocol.local_candidate.host).version == 4:
-                    yield "STUN", server_reflexive_candidate(protocol, self.stun_server)
+                    yield "STUN", partial(server_reflexive_candidate, protocol, self.stun_server)
         if self.turn_server:
             self.relay_error = NO_ANSWER  # until it comes
             yield (
                 "TURN",
-                relayed_candidate(
+                partial(
+                    relayed_candidate,
                     component=component,
                     hide_related_address=self._transport_policy is TransportPolicy.RELAY,
                     protocol_factory=lambda: StunProtocol(self),
@@ -158,7 +160,7 @@ class IceConnection(Connection):
         error = ""
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                candidate, protocol = await lookup
+                candidate, protocol = await lookup()
         except Exception as problem:  # noqa: BLE001 - whatever a server on the network makes of it
             error = words_for(problem)
             logger.info("The %s server gave no candidate: %s", server, error)

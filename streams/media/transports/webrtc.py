@@ -268,6 +268,7 @@ class WebRTCTransport:
             relay_error=ice.relay_error,
             path=self._path,
             seconds=self._seconds,
+            waited=asyncio.get_running_loop().time() - self._began,
             heard=not self._nothing_came,
         )
         return report(seen)

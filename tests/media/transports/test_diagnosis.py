@@ -39,6 +39,7 @@ def both(**more: Any) -> Observation:
         (Observation(local=HOST, remote={"mdns": 1}), Stage.CANDIDATES, ".local names only", "STUN"),
         (both(), Stage.CANDIDATES, "(2 host) fits one of this server (2 host)", "IPv6"),
         (both(tried=3), Stage.CHECKS, "any of 3 paths between 2 host and 2 host", "TURN server"),
+        (both(tried=3, waited=0.4), Stage.CHECKS, "It was tried for 0.4 s.", "TURN server"),
         (Observation(local=HOST, remote={"relay": 1}, tried=1), Stage.CHECKS, "a relay was among them", "check_turn"),
         (both(tried=1, relay_error="no answer"), Stage.CHECKS, "no relay: no answer", "check_turn"),
         (both(tried=1, path_found=True), Stage.DTLS, "encryption", "MTU"),

@@ -8,11 +8,12 @@ import os
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, cast
 
 import pytest
 from aioice import Candidate, Connection
-from aioice.ice import StunProtocol
+from aioice.ice import StunProtocol, relayed_candidate
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 
@@ -43,7 +44,7 @@ def gathering(patience: float, *lookups: float, hosts: int = 1) -> IceConnection
         return host_candidate(1, "203.0.113.1", 9), None
 
     for seconds in lookups:
-        task = asyncio.create_task(connection._look_up("STUN", cast(Any, answer(seconds))))
+        task = asyncio.create_task(connection._look_up("STUN", partial(answer, seconds)))
         connection._lookups.add(task)
         task.add_done_callback(connection._lookups.discard)
     return connection
@@ -135,7 +136,8 @@ async def test_an_answer_leaves_while_a_server_is_silent(
     assert {each.type for each in candidates(answer)} == {"host"}
     assert "end-of-candidates" not in answer, "more may come"
     assert call.transport._ice is not None and call.transport._ice.is_gathering
-    await call.session.close(Reason.OFFER_FAILED)
+    async with asyncio.timeout(ice.LOOKUP_SECONDS / 2):  # it is not waited for at the end either
+        await call.session.close(Reason.OFFER_FAILED)
     await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
     assert descriptors() == before
 
@@ -210,15 +212,26 @@ async def test_a_late_relay_is_told_when_the_clients_candidates_have_ended(answe
 
 
 @real_time
-async def test_a_late_relay_connects(answered: Answered, coturn: Coturn) -> None:
+async def test_a_late_relay_connects(answered: Answered, coturn: Coturn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes when every other path has been tried, and this server has begun to wait."""
+    tried_all = asyncio.Event()
+
+    async def late(**kwargs: Any) -> Any:
+        await tried_all.wait()
+        return await relayed_candidate(**kwargs)
+
+    monkeypatch.setattr(ice, "relayed_candidate", late)
     client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     client.createDataChannel("text")
     await client.setLocalDescription(await client.createOffer())
     call, sdp = await answered(client.localDescription.sdp, [coturn.ice_server("udp")], patience=0.0)
-    assert call.transport._ice is not None
-    for protocol in call.transport._ice._protocols:
+    connection = call.transport._ice
+    assert connection is not None
+    for protocol in connection._protocols:
         mute(protocol)
     call.session.connecting()
+    await until(lambda: bool(cast(Any, connection._check_list_state)._getters))
+    tried_all.set()
     await client.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
     await until(lambda: call.transport.report is not None)
     assert call.transport.report is not None
