@@ -27,6 +27,7 @@ from aioice.ice import CandidatePair, StunProtocol, relayed_candidate, server_re
 from aioice.turn import UDP_SOCKET_BUFFER_SIZE, TurnTransport
 
 from streams.media.errors import NoCandidates, PortsExhausted
+from streams.media.transports.names import name_gate
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +91,8 @@ class IceConnection(Connection):
         hosts = [protocol for address in addresses if (protocol := await self._bind(address, component))]
         for protocol in hosts:
             self._gathered += self._announced(protocol.local_candidate)
-        for server, lookup in self._servers(component, hosts):
-            task = asyncio.create_task(self._look_up(server, lookup))
+        for server, host, lookup in self._servers(component, hosts):
+            task = asyncio.create_task(self._look_up(server, host, lookup))
             self._lookups.add(task)
             task.add_done_callback(self._lookups.discard)
         await self._enough()
@@ -134,15 +135,16 @@ class IceConnection(Connection):
         public = [each for each in self.config.public_addresses if ipaddress.ip_address(each).version == version]
         return [host_candidate(host.component, each, host.port, rank) for rank, each in enumerate(public)] or [host]
 
-    def _servers(self, component: int, hosts: list[StunProtocol]) -> Iterator[tuple[str, Lookup]]:
+    def _servers(self, component: int, hosts: list[StunProtocol]) -> Iterator[tuple[str, str, Lookup]]:
         if self.stun_server:
             for protocol in hosts:
                 if ipaddress.ip_address(protocol.local_candidate.host).version == 4:
-                    yield "STUN", partial(server_reflexive_candidate, protocol, self.stun_server)
+                    yield "STUN", self.stun_server[0], partial(server_reflexive_candidate, protocol, self.stun_server)
         if self.turn_server:
             self.relay_error = NO_ANSWER  # until it comes
             yield (
                 "TURN",
+                self.turn_server[0],
                 partial(
                     relayed_candidate,
                     component=component,
@@ -156,10 +158,11 @@ class IceConnection(Connection):
                 ),
             )
 
-    async def _look_up(self, server: str, lookup: Lookup) -> None:
+    async def _look_up(self, server: str, host: str, lookup: Lookup) -> None:
         error = ""
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
+                await name_gate.passes(host)
                 candidate, protocol = await lookup()
         except Exception as problem:  # noqa: BLE001 - whatever a server on the network makes of it
             error = words_for(problem)

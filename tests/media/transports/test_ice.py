@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, cast
@@ -44,7 +45,7 @@ def gathering(patience: float, *lookups: float, hosts: int = 1) -> IceConnection
         return host_candidate(1, "203.0.113.1", 9), None
 
     for seconds in lookups:
-        task = asyncio.create_task(connection._look_up("STUN", partial(answer, seconds)))
+        task = asyncio.create_task(connection._look_up("STUN", "192.0.2.1", partial(answer, seconds)))
         connection._lookups.add(task)
         task.add_done_callback(connection._lookups.discard)
     return connection
@@ -151,6 +152,28 @@ async def test_names_that_cannot_be_resolved_do_not_hold_an_answer_back(answered
     assert "end-of-candidates" in answer
     assert call.transport._ice is not None
     assert call.transport._ice._remote_candidates_resolving, "it is looked for all the same"
+
+
+@real_time
+async def test_a_silent_name_server_holds_one_thread_for_all_offers(
+    answered: Answered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answers = list[str](), threading.Event()
+
+    def silent(host: str, *args: Any) -> Any:
+        asked.append(host)
+        answers.wait(20)
+        raise socket.gaierror("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    monkeypatch.setattr(socket, "gethostbyname", silent)
+    calls = [await answered(servers=[{"urls": "stun:stun.example.org"}], patience=0.05) for _ in range(3)]
+    assert asked == ["stun.example.org"]
+    answers.set()
+    for call, _ in calls:
+        assert call.transport._ice is not None
+        await call.transport._ice.all_gathered()
+    assert asked == ["stun.example.org"], "what does not resolve is not asked for by aioice"
 
 
 @real_time
