@@ -103,7 +103,7 @@ _given_ones: CredentialCache[Configuration] = CredentialCache()
 def provider_names() -> list[str]:
     """The default one first."""
     given = getattr(settings, "TURN_PROVIDERS", {})
-    return sorted(given if isinstance(given, dict) else (), key=lambda name: (name != DEFAULT, name))
+    return sorted(given if isinstance(given, dict) else (), key=lambda name: (name != DEFAULT, str(name)))
 
 
 @cache
@@ -194,7 +194,8 @@ async def _provided(name: str, user: str, own: list[IceServer]) -> Configuration
         credentials = await entry.credentials(user)
     except TurnError as error:
         if isinstance(error, Misconfigured):
-            _tell("The settings", str(error))
+            setting = f"TURN_PROVIDERS[{name!r}]"
+            _tell(setting, str(error).removeprefix(f"{setting}: "))
         return Configuration(own, policy, relay="ready" if has_relay(own) else "unavailable")
     servers = [*own, *credentials.ice_servers]
     return Configuration(
@@ -206,7 +207,8 @@ async def _given(given: Given, own: list[IceServer]) -> Configuration:
     try:
         if not callable(given):
             return read_configuration(given)
-        return await _given_ones.get(given, "", partial(_asked, CODE, partial(_called, given)))
+        source = f"{CODE}, {getattr(given, '__qualname__', 'a function')}"
+        return await _given_ones.get(given, "", partial(_asked, source, partial(_called, given)))
     except TurnError as error:
         if not callable(given):
             _tell(CODE, str(error))

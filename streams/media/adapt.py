@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -42,6 +43,7 @@ def _wrapped(function: Callable[..., Any], modality: str, mode: str) -> Handler:
 def as_async(function: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
     """Return what calls ``function``, sync or async; a sync one in a thread of its own."""
 
+    @functools.wraps(function)
     async def call() -> Any:
         if is_coroutine(function):
             return await function()

@@ -91,7 +91,7 @@ async def test_every_kind_of_audio_handler(stream: MakeStream, socket: MakeSocke
         if name.startswith("Reply"):
             client.say(said(rate), pause(rate), chunk=320)
         else:
-            await client.speak(said(rate)[: rate // 2], rate=rate)
+            await speak_until_heard(client, seen, said(rate)[: rate // 2], rate)
         heard = await client.hears(0.3, louder_than=3000)
         loud = heard[np.flatnonzero(np.abs(heard) > 3000)[0] :]
         assert pitch(loud[: client.rate // 5], client.rate) == pytest.approx(500, abs=10)
@@ -99,6 +99,13 @@ async def test_every_kind_of_audio_handler(stream: MakeStream, socket: MakeSocke
 
     slugs = {name: (await stream(handler)).slug for name, handler in handlers.items()}
     await each(dict.fromkeys(handlers, talk))
+
+
+async def speak_until_heard(client: SocketPeer, seen: Seen, wave: Samples, rate: int) -> None:
+    """A live handler is spared what comes late, and the others' audio, which comes at once, can keep the loop busy."""
+    async with asyncio.timeout(20):
+        while len(seen.of(client.id)) < 5:
+            await client.speak(wave, rate=rate)
 
 
 async def test_a_conversation_as_fastrtcs_client_has_it(stream: MakeStream, socket: MakeSocket) -> None:

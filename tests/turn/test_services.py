@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import pytest
-from aiortc import RTCIceServer
-from aiortc.rtcicetransport import connection_kwargs
 from pytest_django import Settings
 
 from turn import services
-from turn.ice_servers import for_aiortc, problem
+from turn.ice_servers import problem
 from turn.providers.base import Credentials, OutOfOrder, Provider
 from turn.services import client_configuration, server_configuration
 
@@ -133,6 +131,24 @@ async def test_a_failing_provider_refuses_nobody(
     assert "secret-of-nobody" not in caplog.text
 
 
+async def test_several_that_fail_are_told_once_each(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    settings.TURN_PROVIDERS = {"default": entry("Missing"), "other": entry("Gone")}
+
+    async def failing() -> None:
+        raise ValueError
+
+    async def working() -> dict[str, Any]:
+        return {}
+
+    for _ in range(2):
+        await relay()
+        await relay(chosen="other")
+        await relay(given=failing)
+        await relay(given=working)
+        services._given_ones.clear()
+    assert len(caplog.records) == 3, caplog.text
+
+
 async def test_nor_does_one_whose_servers_no_browser_takes(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -189,7 +205,7 @@ async def test_a_function_is_asked_for_each_connection_and_its_other_keys_are_pa
         ({"iceServers": 5}, "there is no list of ICE servers"),
         ({"iceTransportPolicy": "Relay"}, 'must be "all" or "relay"'),
         ({"certificates": object()}, "not JSON serializable"),
-        (ValueError("hm"), "The code's rtc_configuration: It raised ValueError"),
+        (ValueError("hm"), "<locals>.given: It raised ValueError"),
         (asyncio.Event(), "within 0.05 s"),
     ],
 )
@@ -230,21 +246,6 @@ async def test_this_server_has_a_list_and_a_provider_of_its_own(settings: Settin
     assert [server["urls"] for server in found.ice_servers] == ["stun:stun.example.org", "turn:two"]
     assert Counting.asked == ["server"]
     assert (await server_configuration({"iceServers": [MINE, STUN, STUN]})).ice_servers == [MINE, STUN]
-
-
-def test_aiortc_is_given_the_one_stun_and_the_one_turn_server_it_can_use() -> None:
-    urls = ["turns:a?transport=udp", "turn:[::1]:3478", "turn:b:80?transport=tcp", "turn:c"]
-    relays = {"urls": urls, "username": "u", "credential": "c"}
-    chosen = for_aiortc([{"urls": ["stuns:a", "stun:b"]}, STUN, relays, MINE])
-    assert chosen == [{"urls": "stun:b"}, {"urls": "turn:b:80?transport=tcp", "username": "u", "credential": "c"}]
-    used = connection_kwargs([RTCIceServer(**server) for server in chosen])
-    assert (used["stun_server"], used["turn_server"], used["turn_transport"]) == (("b", 3478), ("b", 80), "tcp")
-    assert for_aiortc([]) == []
-
-
-@pytest.mark.parametrize("url", ["turn:[::1]:3478", "turn:a?transport=tls", "turn://a", "turn:a:port", "http:a", ""])
-def test_what_aiortc_trips_over_never_reaches_it(url: str) -> None:
-    assert for_aiortc([{"urls": url, "username": "u", "credential": "c"}]) == []
 
 
 async def test_a_malformed_list_refuses_nobody(settings: Settings) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -82,12 +82,13 @@ class ProviderContract:
 
 @dataclass
 class Reply:
-    """What a stand-in server answers. ``ends=False``: it sends that much, and then nothing more."""
+    """What a stand-in server answers. Not ``ends``: that much and then nothing, or ``drips``."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     ends: bool = True
+    drips: bool = False
 
 
 @dataclass
@@ -137,13 +138,14 @@ class StandIn:
 
             def _send(self, reply: Reply) -> None:
                 self.send_response(reply.status)
-                length = {"Content-Length": str(len(reply.body) + (not reply.ends))}
+                length = {"Content-Length": str(len(reply.body) if reply.ends else 100)}
                 for name, value in {**length, **reply.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(reply.body)
-                if not reply.ends:
-                    stand_in.over.wait()
+                with suppress(ConnectionError):  # the client has had enough
+                    while not reply.ends and not stand_in.over.wait(0.02 if reply.drips else None):
+                        self.wfile.write(b" ")
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -229,7 +231,11 @@ class HTTPProviderContract(ProviderContract):
         assert "cannot be reached" in str(self.refused(self.make(address, 5.0), way, OutOfOrder))
 
     @pytest.mark.parametrize("way", WAYS)
-    @pytest.mark.parametrize("reply", [None, Reply(body=b'{"ice', ends=False)], ids=["silent", "broken off"])
+    @pytest.mark.parametrize(
+        "reply",
+        [None, Reply(body=b'{"ice', ends=False), Reply(body=b"{", ends=False, drips=True)],
+        ids=["silent", "broken off", "dripping"],
+    )
     def test_too_slow(self, server: StandIn, reply: Reply | None, way: str) -> None:
         server.reply = reply
         assert "0.1 s" in str(self.refused(self.make(server.url, 0.1), way, TooSlow))

@@ -86,12 +86,12 @@ class HTTPProvider(Provider):
     async def fetch(self, user: str, ttl: int, client: Any = None) -> Credentials:
         """client: an httpx.AsyncClient to use; it is not closed."""
         asked_at = time.time()
+        authorities = await asyncio.to_thread(_authorities)  # the first time takes as long as some frames
         with self._in_words():
             async with asyncio.timeout(self.timeout):
                 if client is not None:
                     answer = await self._ask(client, ttl)
                 else:
-                    authorities = await asyncio.to_thread(_authorities)  # the first time takes as long as some frames
                     async with _httpx().AsyncClient(verify=authorities) as client:
                         answer = await self._ask(client, ttl)
         return self._credentials(answer, ttl, asked_at)
