@@ -75,7 +75,8 @@ def ends_candidates(response: Any) -> bool:
 
 async def test_a_server_that_does_not_answer(visitors: Visitors) -> None:
     visitor = await visitors.arrive("/streams/echo/")
-    await visitor.page.route("**/webrtc/offer", lambda route: None)
+    held: list[Any] = []
+    await visitor.page.route("**/webrtc/offer", lambda route: held.append(route))
     await visitor.page.clock.install()
     await visitor.start()
     await visitor.sees_state("connecting")
@@ -84,6 +85,11 @@ async def test_a_server_that_does_not_answer(visitors: Visitors) -> None:
     await visitor.page.clock.fast_forward(30_000)
     await visitor.sees_state("error")
     await visitor.reads("The server did not answer in time.")
+    async with visitor.page.expect_response("**/close") as closing:
+        await held[0].continue_()
+    goodbye = await closing.value
+    assert '"stage":"signalling"' in (goodbye.request.post_data or "")
+    assert await goodbye.json() == {"status": "success"}, "the place of an answer that came too late is free"
 
 
 LATE = {"candidate": "candidate:1 1 udp 1 127.0.0.1 9 typ host", "sdpMid": "0", "sdpMLineIndex": 0}

@@ -117,8 +117,8 @@ export class Peer extends EventTarget {
   async #negotiate() {
     await this.#connection.setLocalDescription();
     const answer = await this.#api.offer(this.id, this.#connection.localDescription?.sdp ?? "");
+    if (this.#closed) return this.#sayGoodbye(); // when we left, the server did not know this session
     this.#emit("answered");
-    if (this.#closed) return;
     await this.#connection.setRemoteDescription(answer);
     this.#answered = true;
     await this.#tuneSenders();
@@ -146,6 +146,10 @@ export class Peer extends EventTarget {
     this.#closed = true;
     this.#opening?.reject(new ConnectionError(this.stage, this.id));
     this.#connection.close();
+    this.#sayGoodbye();
+  }
+
+  #sayGoodbye() {
     this.#api.close(this.id, this.#report).catch(() => {}); // the server notices by itself when this is lost
   }
 
