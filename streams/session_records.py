@@ -70,11 +70,12 @@ class RecordWriter:
             self._task = _start(self._write_all)
 
     async def _write_all(self) -> None:
-        written = False
-        while self._unwritten or not written:
-            values, self._unwritten, written = self._unwritten, {}, True
+        while True:
+            values, self._unwritten = self._unwritten, {}
             self._values.update(values)
             await _try(self._save, values)
+            if not self._unwritten:
+                return
 
     def _save(self, values: Mapping[str, Any]) -> None:
         if self.pk is None:
