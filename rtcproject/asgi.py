@@ -13,6 +13,7 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: 
 from streams.live.lifecycle import install  # noqa: E402
 from streams.routing import websocket_urlpatterns  # noqa: E402
 from streams.services import warm_up  # noqa: E402
+from streams.session_records import written  # noqa: E402
 from telephony.routing import websocket_urlpatterns as telephone_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
@@ -22,4 +23,4 @@ application = ProtocolTypeRouter(
     }
 )
 
-install(warm_up)
+install(warm_up, written)

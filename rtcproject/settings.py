@@ -103,6 +103,15 @@ def turn_providers(names: list[str]) -> dict[str, dict[str, Any]]:
     return providers
 
 
+def port_range(name: str) -> tuple[int, int] | None:
+    """ "50000-50100"; empty: any."""
+    value = os.environ.get(name, "").strip()
+    first, _, last = value.partition("-")
+    if value and not (first.isdecimal() and last.isdecimal()):
+        raise ImproperlyConfigured(f"{name} must be the first and the last port, such as 50000-50100.")
+    return (int(first), int(last)) if value else None
+
+
 DEBUG = env_bool("DJANGO_DEBUG", True)
 SECRET_KEY = secret_key(DEBUG)
 ALLOWED_HOSTS = env_list("DJANGO_ALLOWED_HOSTS")
@@ -186,6 +195,11 @@ STREAMS_MODELS_DIR = Path(os.environ.get("STREAMS_MODELS_DIR") or VAR_DIR / "mod
 STREAMS_MAX_SESSIONS = 100  # live sessions in one worker
 STREAMS_CONNECT_TIMEOUT = 30.0  # seconds from the offer until media must flow
 STREAMS_MEDIA_TIMEOUT = 10.0  # seconds without a packet after which a client counts as gone
+STREAMS_GATHERING_TIMEOUT = 0.3  # seconds an answer waits for this server's own STUN and TURN servers
+STREAMS_UDP_PORTS = port_range("STREAMS_UDP_PORTS")  # first and last one for media; None: any
+STREAMS_PUBLIC_ADDRESSES = env_list("STREAMS_PUBLIC_ADDRESSES")  # announced instead of the interfaces' own (1:1 NAT)
+STREAMS_BIND_ADDRESSES = env_list("STREAMS_BIND_ADDRESSES")  # of the interfaces for media; empty: all but loopback
+STREAMS_RECORD_DAYS = 90  # age at which manage.py prune_sessions deletes the records of sessions
 STREAMS_ICE_SERVERS: list[dict[str, Any]] = []  # for clients: {"urls": …, "username": …, "credential": …}
 STREAMS_SERVER_ICE_SERVERS: list[dict[str, Any]] = []  # for this server's own end of a connection
 TURN_PROVIDERS = turn_providers(env_list("TURN_PROVIDER"))

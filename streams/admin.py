@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from streams.forms import OPTIONS_PREFIX, TURN_TAKING_PREFIX, StreamAdminForm, handler_fields, with_handler_fields
-from streams.models import HOLDS_USE_STREAM, Stream
+from streams.models import HOLDS_USE_STREAM, SessionRecord, Stream, outcome_is
 from streams.registry import Access
 
 TURN_TAKING = (
@@ -82,3 +82,89 @@ class StreamAdmin(admin.ModelAdmin):
     @admin.action(description="Disable selected streams", permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Stream]) -> None:
         self.message_user(request, f"Disabled: {queryset.update(enabled=False)}.", messages.SUCCESS)
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    title = "outcome"
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("connecting", "Connecting"),
+            ("live", "Live"),
+            ("ended", "Ended"),
+            ("failed", "Never connected"),
+            ("lost", "Lost with a worker"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[SessionRecord]) -> QuerySet[SessionRecord]:
+        outcome = self.value()
+        return queryset.filter(outcome_is(outcome)) if outcome in dict(self.lookup_choices) else queryset
+
+
+@admin.register(SessionRecord)
+class SessionRecordAdmin(admin.ModelAdmin):
+    """A record, not a form."""
+
+    list_display = ["started_at", "stream", "who", "outcome", "stage_reached", "path", "transport", "length"]
+    list_filter = [OutcomeFilter, "stage", "client_stage", "transport", "stream"]
+    list_select_related = ["stream", "user"]
+    search_fields = ["session_id", "user__username", "stream__title", "words"]
+    date_hierarchy = "started_at"
+    list_per_page = 50
+    show_full_result_count = False
+
+    def get_fieldsets(self, request: HttpRequest, obj: SessionRecord | None = None) -> Any:
+        life = ["outcome", "started_at", "connected_at", "ended_at", "seen_at", "length", "why_it_ended"]
+        fieldsets: list[Any] = [
+            (None, {"fields": ["session_id", "stream", "who", "transport"]}),
+            ("Life", {"fields": life}),
+            ("Connection", {"fields": ["stage_reached", "path", "seconds_to_connect", "words", "advice"]}),
+        ]
+        if obj and obj.client_stage:
+            seen = ["client_words", "client_view", "client_advice"]
+            fieldsets.append(("Seen from the browser", {"fields": seen}))
+        return fieldsets
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: SessionRecord | None = None) -> bool:
+        return False
+
+    @admin.display(description="user", ordering="user__username")
+    def who(self, record: SessionRecord) -> str:
+        return str(record.user) if record.user else "somebody not signed in"
+
+    @admin.display(description="outcome")
+    def outcome(self, record: SessionRecord) -> str:
+        return record.outcome
+
+    @admin.display(description="length")
+    def length(self, record: SessionRecord) -> str:
+        if record.duration is None:
+            return "–"
+        minutes, seconds = divmod(round(record.duration.total_seconds()), 60)
+        return f"{minutes}:{seconds:02d}"
+
+    @admin.display(description="stage", ordering="stage")
+    def stage_reached(self, record: SessionRecord) -> str:
+        return (record.client_stage or record.stage).replace("_", " ") or "–"
+
+    @admin.display(description="seconds to connect", ordering="seconds")
+    def seconds_to_connect(self, record: SessionRecord) -> str:
+        return "–" if record.seconds is None else f"{record.seconds:.1f}"
+
+    @admin.display(description="why it ended")
+    def why_it_ended(self, record: SessionRecord) -> str:
+        if record.outcome == "lost":
+            return "Its worker stopped without a word; it was alive when last seen."
+        return record.end_reason.replace("_", " ") or "–"
+
+    @admin.display(description="what it saw")
+    def client_words(self, record: SessionRecord) -> str:
+        return record.client_words[0]
+
+    @admin.display(description="what to do")
+    def client_advice(self, record: SessionRecord) -> str:
+        return record.client_words[1] or "–"

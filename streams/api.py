@@ -10,7 +10,7 @@ from ninja import Router
 
 from streams import services
 from streams.callers import caller_of, visitor_of
-from streams.schemas import Answer, Connection, InputBody, Offer, Success, Trigger
+from streams.schemas import Answer, Closing, InputBody, Offer, Success, Trickled, Trigger
 
 router = Router(tags=["streams"])
 
@@ -18,14 +18,15 @@ SUCCESS = {"status": "success"}
 
 
 @router.post(
-    "/{slug}/webrtc/offer", response=Answer | Success, exclude_none=True, summary="Offer or trickled candidate"
+    "/{slug}/webrtc/offer", response=Answer | Trickled, exclude_none=True, summary="Offer or trickled candidate"
 )
 async def webrtc_offer(request: HttpRequest, slug: str, body: Offer) -> dict[str, Any]:
     caller, token = await caller_of(request, may_be_new=body.type == "offer")
     stream = await services.find_stream(slug, caller.user)
     if body.type == "ice-candidate":
-        await services.add_candidate(stream, caller, body.webrtc_id, body.candidate.dict() if body.candidate else None)
-        return SUCCESS
+        candidate = body.candidate.dict() if body.candidate else None
+        ours = await services.add_candidate(stream, caller, body.webrtc_id, candidate)
+        return {**SUCCESS, "candidates": ours} if ours else SUCCESS
     sdp = await services.answer_offer(stream, caller, body.webrtc_id, body.sdp)
     return {"sdp": sdp, "type": "answer", "webrtc_id": body.webrtc_id, "token": token}
 
@@ -55,10 +56,11 @@ async def trigger(request: HttpRequest, slug: str, body: Trigger) -> dict[str, A
 
 
 @router.post("/{slug}/close", response=Success, summary="End a session")
-async def close(request: HttpRequest, slug: str, body: Connection) -> dict[str, Any]:
+async def close(request: HttpRequest, slug: str, body: Closing) -> dict[str, Any]:
     caller, _ = await caller_of(request)
     stream = await services.find_stream(slug, caller.user)
-    await services.close_session(stream, caller, body.webrtc_id)
+    view = services.ClientView(**body.report.dict()) if body.report else None
+    await services.close_session(stream, caller, body.webrtc_id, view)
     return SUCCESS
 
 

@@ -18,6 +18,7 @@ class StreamsConfig(AppConfig):
         from streams.checks import (
             check_channel_layer,
             check_handlers,
+            check_network,
             check_rtc_configurations,
             check_turn_providers,
             check_weights,
@@ -28,6 +29,7 @@ class StreamsConfig(AppConfig):
         weights.set_directory(getattr(settings, "STREAMS_MODELS_DIR", Path("var/models")))
         autodiscover_modules("stream_handlers", register_to=registry)
         checks.register(check_weights)
+        checks.register(check_network)
         checks.register(check_handlers, checks.Tags.database)
         checks.register(check_turn_providers, checks.Tags.database)
         checks.register(check_rtc_configurations)

@@ -1,3 +1,4 @@
+import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -108,3 +109,64 @@ def check_channel_layer(**kwargs: Any) -> list[CheckMessage]:
             id="streams.W003",
         )
     ]
+
+
+def check_network(**kwargs: Any) -> list[CheckMessage]:
+    """How this server's end of a WebRTC connection is reached."""
+    ports = getattr(settings, "STREAMS_UDP_PORTS", None)
+    return [
+        *_check_ports(ports),
+        *_check_addresses("STREAMS_PUBLIC_ADDRESSES"),
+        *_check_addresses("STREAMS_BIND_ADDRESSES"),
+    ]
+
+
+def _check_ports(ports: Any) -> list[CheckMessage]:
+    if ports is None:
+        return []
+    if not (
+        isinstance(ports, tuple | list)
+        and len(ports) == 2
+        and all(isinstance(port, int) for port in ports)
+        and 0 < ports[0] <= ports[1] < 65536
+    ):
+        return [
+            Error(
+                f"STREAMS_UDP_PORTS must be the first and the last port, between 1 and 65535; it is {ports!r}.",
+                hint="Example: (50000, 50200)",
+                id="streams.E001",
+            )
+        ]
+    count, sessions = ports[1] - ports[0] + 1, settings.STREAMS_MAX_SESSIONS
+    if count >= sessions:
+        return []
+    return [
+        Warning(
+            f"STREAMS_UDP_PORTS has {count} ports for {sessions} sessions (STREAMS_MAX_SESSIONS).",
+            hint="A session takes one on each address; whoever finds none is refused. Workers share the range.",
+            id="streams.W004",
+        )
+    ]
+
+
+def _check_addresses(name: str) -> list[CheckMessage]:
+    value = getattr(settings, name, [])
+    if isinstance(value, list | tuple):
+        wrong = [each for each in value if not _is_address(each)]
+        if not wrong:
+            return []
+        said = f"has {wrong[0]!r}, which is no address that can be announced."
+    else:
+        said = f"must be a list of IP addresses; it is {value!r}."
+    return [
+        Error(
+            f"{name} {said}", hint='Example: ["203.0.113.5"]. A name will not do, nor will 0.0.0.0.', id="streams.E002"
+        )
+    ]
+
+
+def _is_address(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and not ipaddress.ip_address(value).is_unspecified
+    except ValueError:
+        return False

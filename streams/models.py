@@ -1,13 +1,17 @@
+from datetime import datetime, timedelta
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser, Group
 from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils import timezone
 
+from streams.media.transports.diagnosis import CLIENT_WORDS, Stage
 from streams.registry import Access, Registration, registry
 
 Visitor = AbstractUser | AnonymousUser
@@ -107,3 +111,75 @@ class Stream(models.Model):
 
 def entitled_groups(user: AbstractUser) -> models.QuerySet[Group]:
     return user.groups.filter(HOLDS_USE_STREAM)
+
+
+LOST_SECONDS = 120
+"""A session whose worker has not said for so long that it lives has died with it."""
+
+
+def outcome_is(outcome: str) -> Q:
+    """Records of this outcome; see SessionRecord.outcome."""
+    over, connected = Q(ended_at__isnull=False), Q(connected_at__isnull=False)
+    lost = ~over & Q(seen_at__lt=_lost_before())
+    return {
+        "connecting": ~over & ~connected & ~lost,
+        "live": ~over & connected & ~lost,
+        "ended": over & connected,
+        "failed": over & ~connected,
+        "lost": lost,
+    }[outcome]
+
+
+def _lost_before() -> datetime:
+    return timezone.now() - timedelta(seconds=LOST_SECONDS)
+
+
+class SessionRecord(models.Model):
+    """One session, from its offer to its end. It holds no address: only kinds of candidates."""
+
+    session_id = models.CharField("session", max_length=64, db_index=True)
+    stream = models.ForeignKey(Stream, null=True, on_delete=models.SET_NULL, related_name="sessions")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    owner = models.CharField(max_length=64, editable=False)  # SHA-256 of whom the session belongs to
+    transport = models.CharField(max_length=10)
+    started_at = models.DateTimeField("started", db_index=True)
+    connected_at = models.DateTimeField("connected", null=True)
+    ended_at = models.DateTimeField("ended", null=True)
+    seen_at = models.DateTimeField("last seen")
+    end_reason = models.CharField(max_length=20, blank=True)
+    stage = models.CharField(max_length=20, blank=True)
+    path = models.CharField(max_length=40, blank=True)
+    seconds = models.FloatField("seconds to connect", null=True)
+    words = models.TextField("what the server saw", blank=True)
+    advice = models.TextField("what to do", blank=True)
+    client_stage = models.CharField("browser's stage", max_length=20, blank=True)
+    client_view = models.CharField("its candidates and errors", max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-started_at"]
+        verbose_name = "session"
+
+    def __str__(self) -> str:
+        return self.session_id
+
+    @property
+    def outcome(self) -> str:
+        """connecting, live, ended; failed: it never connected; lost: its worker died."""
+        if self.ended_at is not None:
+            return "ended" if self.connected_at else "failed"
+        if self.seen_at < _lost_before():
+            return "lost"
+        return "live" if self.connected_at else "connecting"
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long it was live."""
+        if self.connected_at is None or self.outcome == "lost":
+            return None
+        return (self.ended_at or timezone.now()) - self.connected_at
+
+    @property
+    def client_words(self) -> tuple[str, str]:
+        """What the client's page saw, and what to do about it."""
+        known = self.client_stage in [stage.value for stage in CLIENT_WORDS]
+        return CLIENT_WORDS[Stage(self.client_stage)] if known else ("", "")

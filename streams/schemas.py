@@ -3,6 +3,9 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import BaseModel, Field
 
+from streams.media.transports.diagnosis import Stage
+
+CandidateKind = Literal["host", "srflx", "prflx", "relay", "mdns"]
 WebrtcId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
 
 
@@ -35,8 +38,28 @@ class Success(Schema):
     status: Literal["success"] = "success"
 
 
+class Trickled(Success):
+    candidates: list[dict[str, Any]] | None = None
+    """The server's own that were found after its answer, for ``addIceCandidate``. The end of yours (an empty
+    ``candidate``) is answered once no more can come."""
+
+
 class Connection(Schema):
     webrtc_id: WebrtcId
+
+
+class Report(Schema):
+    """What a client saw of a connection that failed."""
+
+    stage: Stage
+    candidates: Annotated[dict[CandidateKind, Annotated[int, Field(ge=0, le=999)]], Field(max_length=5)] = {}
+    """How many of its own, by kind."""
+    errors: Annotated[list[Annotated[int, Field(ge=300, le=999)]], Field(max_length=8)] = []
+    """Codes of ``icecandidateerror`` events."""
+
+
+class Closing(Connection):
+    report: Report | None = None
 
 
 class InputBody(BaseModel, extra="allow"):  # a Schema of ninja's loses what is extra

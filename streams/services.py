@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,11 +24,14 @@ from streams.media.session import Hooks, Reason, Session, SessionConfig, State
 from streams.media.speech.engines import EngineUnavailable
 from streams.media.timing import ReplyTiming
 from streams.media.transport import Transport
+from streams.media.transports.diagnosis import Stage
+from streams.media.transports.ice import IceConfig
 from streams.media.transports.webrtc import WebRTCConfig, WebRTCTransport
 from streams.media.transports.websocket import Start, WebSocketTransport
 from streams.media.weights import WeightsMissing
 from streams.models import Stream, Visitor
 from streams.registry import Registration, registry
+from streams.session_records import RecordWriter, add_client_view
 from streams.signals import reply_finished
 from streams.turn_taking import usable
 from turn.services import Configuration, client_configuration, server_configuration
@@ -149,20 +152,34 @@ async def answer_offer(stream: Stream, caller: Caller, webrtc_id: str, sdp: str 
         WebRTCConfig(
             ice_servers=ours.ice_servers,
             relay_only=ours.ice_transport_policy == "relay",
+            ice=_ice_config(),
             media_timeout=settings.STREAMS_MEDIA_TIMEOUT,
             allow_extra_tracks=registration.allow_extra_tracks,
             video_bitrate=registration.video_bitrate,
         )
     )
-    session = _open_session(stream, registration, caller, webrtc_id, transport)
+    session, record = _open_session(stream, registration, caller, webrtc_id, transport)
     try:
-        return str(await session.run(transport.answer(sdp, session)))
+        answer = str(await session.run(transport.answer(sdp, session)))
+        record.opened()
+        return answer
     except BaseException as error:
+        if isinstance(error, StreamsError) and error.status >= 500:  # our fault, which an administrator must see
+            record.opened()
         closed_meanwhile = session.state in (State.CLOSING, State.CLOSED)
         await session.close(Reason.OFFER_FAILED)
         if isinstance(error, asyncio.CancelledError) and closed_meanwhile:
             raise ConnectionClosed from error
         raise
+
+
+def _ice_config() -> IceConfig:
+    return IceConfig(
+        patience=settings.STREAMS_GATHERING_TIMEOUT,
+        ports=settings.STREAMS_UDP_PORTS,
+        public_addresses=settings.STREAMS_PUBLIC_ADDRESSES,
+        bind_addresses=settings.STREAMS_BIND_ADDRESSES,
+    )
 
 
 def open_websocket(
@@ -177,7 +194,9 @@ def open_websocket(
     if registration.modality != "audio":
         raise NoWebSocket
     transport = WebSocketTransport(start, send, hang_up)
-    transport.start(_open_session(stream, registration, caller, start.websocket_id, transport))
+    session, record = _open_session(stream, registration, caller, start.websocket_id, transport)
+    record.opened()
+    transport.start(session)
     return transport
 
 
@@ -198,7 +217,8 @@ def open_call(
     if registration.modality != "audio":
         raise NoTelephone
     caller = Caller(AnonymousUser(), f"call:{call_id}")
-    session = _open_session(stream, registration, caller, call_id, transport, about, on_closed)
+    session, record = _open_session(stream, registration, caller, call_id, transport, about, on_closed)
+    record.opened()
     session.handler.phone_mode = True
     return session
 
@@ -219,12 +239,15 @@ def _open_session(
     transport: Transport,
     about: Mapping[str, str] | None = None,
     on_closed: Callable[[Session, Reason], None] = lambda session, reason: None,
-) -> Session:
-    """Take a slot and give it a session."""
+) -> tuple[Session, RecordWriter]:
+    """Take a slot and give it a session, and a record that is not written yet."""
     context = Context(webrtc_id, stream.slug, transport.name, caller.user, stream.options_for_handler(), about or {})
+
+    record = RecordWriter(webrtc_id, stream, caller.user, caller.owner, transport.name)
 
     def closed(session: Session, reason: Reason) -> None:
         manager.discard(session, reason)
+        record.closed(session, reason)
         on_closed(session, reason)
 
     session = Session(
@@ -232,12 +255,12 @@ def _open_session(
         transport,
         context,
         config=SessionConfig(settings.STREAMS_CONNECT_TIMEOUT, stream.time_limit, settings.DEBUG, registration.mode),
-        hooks=Hooks(on_closed=closed, on_outputs=manager.publish, on_reply=partial(_tell_of_reply, context)),
+        hooks=Hooks(record.connected, closed, manager.publish, partial(_tell_of_reply, context)),
         inputs=registration.initial_inputs(),
     )
     manager.add(session, stream.slug, caller.owner)
     session.connecting()
-    return session
+    return session, record
 
 
 def _handler(stream: Stream, registration: Registration) -> Handler:
@@ -255,13 +278,26 @@ def _tell_of_reply(context: Context, session: Session, timing: ReplyTiming) -> N
     telling.add_done_callback(_telling.discard)
 
 
-async def add_candidate(stream: Stream, caller: Caller, webrtc_id: str, candidate: dict[str, object] | None) -> None:
+async def add_candidate(
+    stream: Stream, caller: Caller, webrtc_id: str, candidate: dict[str, object] | None
+) -> list[dict[str, object]]:
+    """Add a client's candidate, and return those of the server that its answer came too early for."""
     transport = _live(stream, caller, webrtc_id).session.transport
-    if isinstance(transport, WebRTCTransport):
-        await transport.add_candidate(candidate)
+    return await transport.add_candidate(candidate) if isinstance(transport, WebRTCTransport) else []
 
 
-async def close_session(stream: Stream, caller: Caller, webrtc_id: str) -> None:
+@dataclass(frozen=True)
+class ClientView:
+    """What a client saw of a connection that failed: kinds of its own candidates, and ICE error codes."""
+
+    stage: Stage
+    candidates: Mapping[str, int]
+    errors: Sequence[int]
+
+
+async def close_session(stream: Stream, caller: Caller, webrtc_id: str, view: ClientView | None = None) -> None:
+    if view is not None:  # first: the session may be over here too
+        await add_client_view(stream, caller.owner, webrtc_id, view.stage, view.candidates, view.errors)
     await _live(stream, caller, webrtc_id).session.close(Reason.CLIENT_CLOSED)
 
 

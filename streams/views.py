@@ -5,12 +5,14 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
 
 from streams.forms import input_form
 from streams.media import ReplyOnPause, WalkieTalkie
 from streams.media.reply_on_words import ReplyOnWords
-from streams.models import Stream
+from streams.media.transports.diagnosis import CLIENT_WORDS
+from streams.models import Stream, Visitor
 from streams.registry import Mode, Registration
 
 
@@ -31,10 +33,11 @@ def stream(request: HttpRequest, slug: str) -> HttpResponse:
         return problem(request, stream, "This stream is out of order: what answered here is gone.", status=503)
     # A live session belongs to its opener's Django session, so a signed-out visitor needs one that is stored.
     request.session.setdefault("streams", True)
-    return render(request, "streams/stream.html", {"stream": stream, **parts_of(stream, stream.registration)})
+    parts = parts_of(stream, stream.registration, request.user)
+    return render(request, "streams/stream.html", {"stream": stream, **parts})
 
 
-def parts_of(stream: Stream, registration: Registration) -> dict[str, Any]:
+def parts_of(stream: Stream, registration: Registration, user: Visitor) -> dict[str, Any]:
     """What the page of this stream consists of."""
     hears, sees = (kind in registration.modality.split("-") for kind in ("audio", "video"))
     sends, receives = registration.mode != Mode.RECEIVE, registration.mode != Mode.SEND
@@ -54,6 +57,7 @@ def parts_of(stream: Stream, registration: Registration) -> dict[str, Any]:
             "rtpParams": registration.rtp_params or {},
             "timeLimit": stream.time_limit,
             **phrases_of(stream, registration),
+            "records": records_for(user),
         },
     }
 
@@ -68,6 +72,14 @@ def phrases_of(stream: Stream, registration: Registration) -> dict[str, list[str
         return {"overWords": phrases}
     wake_word = getattr(handler, "wake_word", None)  # the name of a model, or the path of its file
     return {"stopWords": [*phrases, *([PurePath(wake_word).stem.replace("_", " ")] if wake_word else [])]}
+
+
+def records_for(user: Visitor) -> dict[str, Any] | None:
+    """Where the records of sessions are, and what to do about a connection that failed; for who may read them."""
+    if not (user.is_staff and user.has_perm("streams.view_sessionrecord")):
+        return None
+    advice = {stage.value: advice for stage, (_, advice) in CLIENT_WORDS.items()}
+    return {"url": reverse("admin:streams_sessionrecord_changelist"), "advice": advice}
 
 
 def trigger_label(registration: Registration) -> str:

@@ -1,5 +1,8 @@
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from telephony.models import Call, PhoneNumber
 
@@ -25,7 +28,7 @@ class CallAdmin(admin.ModelAdmin):
     list_filter = ["status", "direction", "stream"]
     search_fields = ["caller", "called", "call_id"]
     date_hierarchy = "created_at"
-    readonly_fields = [field.name for field in Call._meta.fields if field.editable]
+    readonly_fields = [*(field.name for field in Call._meta.fields if field.editable), "session"]
 
     @admin.display(description="Duration")
     def duration(self, call: Call) -> str:
@@ -33,6 +36,11 @@ class CallAdmin(admin.ModelAdmin):
             return "–"
         minutes, seconds = divmod(round(call.seconds), 60)
         return f"{minutes}:{seconds:02d}"
+
+    @admin.display(description="Session")
+    def session(self, call: Call) -> SafeString:
+        url = reverse("admin:streams_sessionrecord_changelist", query={"session_id": call.session_id})
+        return format_html('<a href="{}">{}</a>', url, call.session_id)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -70,6 +70,10 @@ class Call(models.Model):
         return f"{self.caller or 'unknown'} → {self.called or 'unknown'}"
 
     @property
+    def session_id(self) -> str:
+        return f"call-{self.pk}"
+
+    @property
     def seconds(self) -> float | None:
         """How long they talked."""
         if self.answered_at is None or self.ended_at is None:

@@ -150,7 +150,7 @@ async def connect(
     try:
         if call.stream is None:
             raise UnknownStream
-        session = open_call(call.stream, f"call-{call.pk}", transport, about, on_closed=_closed(call))
+        session = open_call(call.stream, call.session_id, transport, about, on_closed=_closed(call))
     except StreamsError as error:
         status = Call.Status.REFUSED if isinstance(error, ConcurrencyLimitReached | ServerFull) else Call.Status.FAILED
         await _finish(call, status, str(error))

@@ -85,6 +85,7 @@ class SessionConfig:
 class Hooks:
     """What the session's owner wants to know."""
 
+    on_connected: Callable[[Session], None] = field(default=lambda session: None)
     on_closed: Callable[[Session, Reason], None] = field(default=lambda session, reason: None)
     on_outputs: Callable[[Session, AdditionalOutputs], None] = field(default=lambda session, outputs: None)
     on_reply: Callable[[Session, ReplyTiming], None] = field(default=lambda session, timing: None)
@@ -162,6 +163,7 @@ class Session:
             self._at(limit, self.close, Reason.TIME_LIMIT)
             self._at(max(limit - COUNTDOWN, 0), self._warn_of_the_end, min(COUNTDOWN, limit))
         self.run(self._live())
+        self.hooks.on_connected(self)
 
     def close(self, reason: Reason, words: str = "") -> asyncio.Task[None]:
         """End the session, from any state, once. Await the task to know that everything is let go of."""

@@ -32,7 +32,7 @@ PARTS = {
         "streams.sums",
         "streams.spoken_commands",
     ],
-    "services": ["streams.services", "streams.porting", "streams.signals"],
+    "services": ["streams.services", "streams.session_records", "streams.porting", "streams.signals"],
     "schemas": ["streams.schemas"],
     "routing": ["streams.routing"],
     "doors": [
@@ -82,6 +82,7 @@ ALSO_ALLOWED = {
     ("rtcproject.api", "turn.*"),
     ("rtcproject.asgi", "streams.routing"),
     ("rtcproject.asgi", "streams.services"),
+    ("rtcproject.asgi", "streams.session_records"),
     ("rtcproject.asgi", "streams.live.lifecycle"),
     ("rtcproject.asgi", "telephony.routing"),
 }

@@ -12,6 +12,7 @@ from streams.live.manager import manager
 from streams.media.session import Reason
 from streams.models import Stream
 from streams.registry import registry
+from streams.session_records import written
 from tests.loopback.peer import Peer, Post, SocketPeer
 
 MakeStream = Callable[..., Awaitable[Stream]]
@@ -78,12 +79,15 @@ async def socket() -> AsyncIterator[MakeSocket]:
 
 
 @pytest.fixture(autouse=True)
-async def no_session_left() -> AsyncIterator[None]:
-    """Close what a test left open, and start the next one undrained."""
+async def no_session_left(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Close what a test left open, while its database is there, and start the next one undrained."""
+    if "transactional_db" in request.fixturenames:
+        request.getfixturevalue("transactional_db")
     yield
     await manager.close_all(Reason.SERVER_SHUTDOWN, 5)
     assert len(manager) == 0
     manager._draining = False
+    await written()
 
 
 async def sessions_gone() -> None:

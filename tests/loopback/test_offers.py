@@ -17,6 +17,7 @@ from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from django.test import AsyncClient
 
 from streams.live.manager import manager
+from tests.coturn import Coturn
 from tests.loopback.conftest import MakePeer, poster
 
 
@@ -204,3 +205,24 @@ async def trickle(candidate: Any, webrtc_id: str = "mine") -> Any:
 async def test_bad_candidates_are_refused(transactional_db: None, webrtc_id: str, text: str, code: str) -> None:
     response = await trickle({"candidate": text, "sdpMid": "0"}, webrtc_id)
     assert response.json() == {"status": "failed", "meta": {"error": code}}
+
+
+async def test_what_is_found_after_the_answer_comes_with_the_answer_to_the_last_candidate(
+    transactional_db: None, settings: Any, coturn: Coturn
+) -> None:
+    settings.STREAMS_GATHERING_TIMEOUT = 0
+    settings.STREAMS_SERVER_ICE_SERVERS = [coturn.ice_server("udp")]
+    answer = await post({"type": "offer", "webrtc_id": "late", "sdp": await offer_with()})
+    assert " typ relay" not in answer.json()["sdp"]
+    headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+    body = {"type": "ice-candidate", "webrtc_id": "late", "candidate": {"candidate": ""}}
+    response = await AsyncClient().post(
+        "/api/streams/echo/webrtc/offer", body, content_type="application/json", headers=headers
+    )
+    (late,) = response.json()["candidates"]
+    assert " typ relay" in late["candidate"]
+    again = {"type": "ice-candidate", "webrtc_id": "late", "candidate": None}
+    response = await AsyncClient().post(
+        "/api/streams/echo/webrtc/offer", again, content_type="application/json", headers=headers
+    )
+    assert response.json() == {"status": "success"}, "nothing more, as FastRTC's clients know it"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +41,6 @@ async def test_sigterm_tells_clients_and_exits_within_five_seconds(tmp_path: Pat
             took = time.monotonic() - asked
         assert status == 0
         assert took < 5, "what an init system grants before it kills"
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
+        ends = database.execute("SELECT end_reason, ended_at IS NULL FROM streams_sessionrecord").fetchall()
+    assert ends == [("server_shutdown", 0)] * 3

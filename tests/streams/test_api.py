@@ -17,6 +17,7 @@ from streams.live.manager import manager
 from streams.media.session import Reason
 from streams.models import Stream
 from streams.registry import registry
+from streams.session_records import written
 from tests.loopback.test_offers import offer_with
 from turn.providers.conformance import RELAY_PASSWORD, Reply, StandIn
 
@@ -30,6 +31,7 @@ async def sessions_closed() -> Any:
     yield
     await manager.close_all(Reason.SERVER_SHUTDOWN, 5)
     manager._draining = False
+    await written()
 
 
 async def post(client: AsyncClient, path: str, body: dict[str, Any], token: str = "", csrf: str = "") -> Any:

@@ -13,6 +13,7 @@ from streams.callers import socket_caller
 from streams.live.manager import manager
 from streams.media.session import Reason
 from streams.models import Stream
+from streams.session_records import written
 from tests.loopback.test_offers import offer_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,6 +30,7 @@ async def sessions_closed() -> Any:
     yield
     await manager.close_all(Reason.SERVER_SHUTDOWN, 5)
     manager._draining = False
+    await written()
 
 
 def browser() -> AsyncClient:

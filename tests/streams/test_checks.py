@@ -71,3 +71,30 @@ def test_configurations_in_code_that_cannot_work_are_reported(
     (message,) = found(check_id)
     assert f"'own': {field}" in message.msg
     assert sentence in message.msg
+
+
+@pytest.mark.parametrize(
+    "ports", [(50100, 50000), (0, 10), (50000, 70000), "50000-50100", (50000,), ("50000", "50100")]
+)
+def test_ports_that_are_none_are_reported(settings: Settings, ports: Any) -> None:
+    settings.STREAMS_UDP_PORTS = ports
+    (message,) = found("streams.E001")
+    assert repr(ports) in message.msg
+
+
+def test_fewer_ports_than_sessions_are_reported(settings: Settings) -> None:
+    settings.STREAMS_UDP_PORTS, settings.STREAMS_MAX_SESSIONS = (50000, 50009), 10
+    assert not found("streams.E001") and not found("streams.W004")
+    settings.STREAMS_MAX_SESSIONS = 11
+    (message,) = found("streams.W004")
+    assert "10 ports for 11 sessions" in message.msg
+
+
+@pytest.mark.parametrize("name", ["STREAMS_PUBLIC_ADDRESSES", "STREAMS_BIND_ADDRESSES"])
+@pytest.mark.parametrize("value", ["203.0.113.5", ["203.0.113.5", "www.example.org"], [None], ["0.0.0.0"]])
+def test_addresses_that_are_none_are_reported(settings: Settings, name: str, value: Any) -> None:
+    setattr(settings, name, value)
+    (message,) = found("streams.E002")
+    assert name in message.msg
+    setattr(settings, name, ["203.0.113.5", "2001:db8::5"])
+    assert not found("streams.E002")

@@ -18,6 +18,7 @@ from streams.media.transports.websocket import Start
 from streams.models import Stream, Visitor
 from streams.registry import Registry
 from streams.services import Caller, open_websocket
+from streams.session_records import written
 from streams.signals import reply_finished
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,6 +52,7 @@ async def stream(handlers: Registry) -> AsyncIterator[Stream]:
     yield await Stream.objects.acreate(slug="beeper", title="Beeper", handler="beeper")
     await manager.close_all(Reason.SERVER_SHUTDOWN, 5)
     manager._draining = False
+    await written()
 
 
 async def ignore(*args: Any) -> None:

@@ -102,3 +102,13 @@ def test_every_named_turn_provider_takes_its_options(name: str) -> None:
     backend, variables = settings.TURN_BACKENDS[name]
     options = {key: ["turn:a"] if key == "urls" else "x" for key in variables}
     assert isinstance(import_string(backend)(**options), Provider)
+
+
+def test_a_port_range_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMS_UDP_PORTS", "50000-50100")
+    assert settings.port_range("STREAMS_UDP_PORTS") == (50000, 50100)
+    monkeypatch.setenv("STREAMS_UDP_PORTS", " ")
+    assert settings.port_range("STREAMS_UDP_PORTS") is None
+    monkeypatch.setenv("STREAMS_UDP_PORTS", "many")
+    with pytest.raises(ImproperlyConfigured, match="50000-50100"):
+        settings.port_range("STREAMS_UDP_PORTS")

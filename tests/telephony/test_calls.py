@@ -20,7 +20,8 @@ from streams.media import AsyncStreamHandler, CloseStream, ReplyOnPause, wait_fo
 from streams.media.audio import Audio, Samples, resample
 from streams.media.outputs import Emitted
 from streams.media.session import Reason
-from streams.models import Stream
+from streams.models import SessionRecord, Stream
+from streams.session_records import written
 from telephony import services
 from telephony.media_streams import FRAME, RATE
 from telephony.models import Call, PhoneNumber
@@ -195,7 +196,11 @@ async def test_the_last_word_is_heard_before_the_site_hangs_up(stream: MakeStrea
 async def test_a_time_limit_ends_the_call(stream: MakeStream, caller: MakeCaller) -> None:
     friend = caller((await stream(Echo(), time_limit=1)).slug)
     assert await asyncio.wait_for(friend.call(), 20) == "hung up by the site"
-    assert (await over()).end_reason == Reason.TIME_LIMIT.value
+    call = await over()
+    assert call.end_reason == Reason.TIME_LIMIT.value
+    await written()
+    record = await SessionRecord.objects.aget(session_id=call.session_id)
+    assert (record.transport, record.outcome, record.end_reason) == ("telephone", "ended", "time_limit")
 
 
 @pytest.mark.parametrize("stage", ["greeting", "connected", "started", "talking", "in a reply"])

@@ -1,5 +1,7 @@
 /** One WebRTC connection to one stream: offer, trickled candidates, data channel. It never reconnects (see rtc-client.js). */
 
+import { ConnectionWatch, failedWords } from "./connection-watch.js";
+
 const CONNECT_TIMEOUT_MS = 30_000;
 
 export class ConnectionError extends Error {
@@ -7,8 +9,14 @@ export class ConnectionError extends Error {
   code = "connection_failed";
   temporary = true;
 
-  constructor() {
-    super("The connection failed. A VPN or a firewall may be in the way: try another network, then press Start.");
+  /**
+   * @param {import("./connection-watch.js").Stage} stage at which it failed
+   * @param {string} id of the session
+   */
+  constructor(stage, id) {
+    super(failedWords(stage));
+    this.stage = stage;
+    this.id = id;
   }
 }
 
@@ -29,6 +37,7 @@ export class Peer extends EventTarget {
   id = crypto.randomUUID();
   #api;
   #connection;
+  #watch;
   #channel;
   #media;
   #incoming = new MediaStream();
@@ -37,8 +46,13 @@ export class Peer extends EventTarget {
   #answered = false;
   /** @type {RTCIceCandidateInit[]} found before the answer: the server does not know this session yet */
   #waiting = [];
+  /** @type {Promise<void>[]} candidates on their way to the server */
+  #sent = [];
   /** @type {{resolve: () => void, reject: (error: Error) => void} | null} */
   #opening = null;
+  #opened = false;
+  /** @type {ReturnType<ConnectionWatch["report"]> | undefined} what we saw of a connection that failed */
+  #report;
 
   /**
    * @param {import("./session-api.js").SessionApi} api
@@ -50,6 +64,8 @@ export class Peer extends EventTarget {
     this.#api = api;
     this.#media = media;
     const connection = (this.#connection = new RTCPeerConnection(configuration));
+    this.#watch = new ConnectionWatch(connection);
+    connection.addEventListener("icegatheringstatechange", () => this.#despair());
     connection.addEventListener("icecandidate", (event) => this.#trickle(event.candidate));
     connection.addEventListener("connectionstatechange", () => this.#follow());
     connection.addEventListener("track", (event) => {
@@ -65,6 +81,11 @@ export class Peer extends EventTarget {
     this.#channel.addEventListener("close", () => this.#lose());
     this.#channel.addEventListener("message", (event) => this.#receive(event.data));
     this.#offerMedia(media);
+  }
+
+  /** Where the connection stands. */
+  get stage() {
+    return this.#watch.stage;
   }
 
   /** @param {Media} media */
@@ -86,17 +107,23 @@ export class Peer extends EventTarget {
     opened.catch(() => {}); // the negotiation below may fail first
     const timer = setTimeout(() => this.#lose(), CONNECT_TIMEOUT_MS);
     try {
-      await this.#connection.setLocalDescription();
-      const answer = await this.#api.offer(this.id, this.#connection.localDescription?.sdp ?? "");
-      this.#emit("answered");
-      if (!this.#closed) await this.#connection.setRemoteDescription(answer);
-      this.#answered = true;
-      await this.#tuneSenders();
-      this.#waiting.splice(0).forEach((candidate) => this.#send(candidate));
+      await Promise.race([this.#negotiate(), opened]); // an answer may never come
       await opened;
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async #negotiate() {
+    await this.#connection.setLocalDescription();
+    const answer = await this.#api.offer(this.id, this.#connection.localDescription?.sdp ?? "");
+    if (this.#closed) return this.#sayGoodbye(); // when we left, the server did not know this session
+    this.#emit("answered");
+    await this.#connection.setRemoteDescription(answer);
+    this.#answered = true;
+    await this.#tuneSenders();
+    this.#waiting.splice(0).forEach((candidate) => this.#send(candidate));
+    this.#despair();
   }
 
   async #tuneSenders() {
@@ -117,9 +144,13 @@ export class Peer extends EventTarget {
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    this.#opening?.reject(new ConnectionError());
+    this.#opening?.reject(new ConnectionError(this.stage, this.id));
     this.#connection.close();
-    this.#api.close(this.id).catch(() => {}); // the server notices by itself when this is lost
+    this.#sayGoodbye();
+  }
+
+  #sayGoodbye() {
+    this.#api.close(this.id, this.#report).catch(() => {}); // the server notices by itself when this is lost
   }
 
   /** @param {RTCIceCandidate | null} candidate null: that was the last one */
@@ -130,10 +161,21 @@ export class Peer extends EventTarget {
   }
 
   /** @param {RTCIceCandidateInit} candidate */
-  #send(candidate) {
+  async #send(candidate) {
+    if (!candidate.candidate) await Promise.all(this.#sent); // whatever comes after the end is not taken
     if (this.#closed) return;
     // One lost candidate is no failure: another one may connect, and if none does the connection says so.
-    this.#api.candidate(this.id, candidate).catch(() => {});
+    this.#sent.push(this.#api.candidate(this.id, candidate).then(({ candidates }) => this.#add(candidates ?? []), () => {}));
+  }
+
+  /** @param {RTCIceCandidateInit[]} candidates of the server, found after its answer */
+  #add(candidates) {
+    if (this.#closed) return;
+    for (const candidate of candidates) this.#connection.addIceCandidate(candidate).catch((error) => console.warn("candidate:", error));
+  }
+
+  #despair() {
+    if (this.#answered && this.#watch.isHopeless) this.#lose();
   }
 
   #follow() {
@@ -141,6 +183,7 @@ export class Peer extends EventTarget {
     if (state === "failed") this.#lose();
     else if (state === "disconnected") this.#emit("interrupted");
     else if (state === "connected" && this.#channel.readyState === "open") {
+      this.#opened = true;
       this.#opening?.resolve();
       this.#emit("restored");
     }
@@ -149,7 +192,8 @@ export class Peer extends EventTarget {
   #lose() {
     if (this.#closed || this.#lost) return;
     this.#lost = true;
-    this.#opening?.reject(new ConnectionError());
+    if (!this.#opened) this.#report = this.#watch.report();
+    this.#opening?.reject(new ConnectionError(this.stage, this.id));
     this.#emit("lost");
   }
 

@@ -36,6 +36,11 @@ export class RtcClient extends EventTarget {
     return this.#peer?.id ?? null;
   }
 
+  /** Where the current connection stands. */
+  get stage() {
+    return this.#peer?.stage ?? "signalling";
+  }
+
   async connect() {
     this.#become("connecting");
     try {

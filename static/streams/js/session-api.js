@@ -14,7 +14,7 @@ const WORDS = {
   unreachable: "The server can't be reached. Check your internet connection, then press Start.",
 };
 
-const TEMPORARY = new Set(["concurrency_limit_reached", "server_full", "shutting_down", "connection_already_exists", "unreachable"]);
+const TEMPORARY = new Set(["concurrency_limit_reached", "server_full", "ports_exhausted", "shutting_down", "connection_already_exists", "unreachable"]);
 
 export class ApiError extends Error {
   /**
@@ -93,9 +93,12 @@ export class SessionApi {
     return `${this.base}/outputs?webrtc_id=${encodeURIComponent(id)}`;
   }
 
-  /** @param {string} id */
-  close(id) {
-    return this.#post("/close", { webrtc_id: id }, { keepalive: true });
+  /**
+   * @param {string} id
+   * @param {object} [report] what we saw of a connection that failed
+   */
+  close(id, report) {
+    return this.#post("/close", { webrtc_id: id, report }, { keepalive: true });
   }
 
   /**

@@ -1,6 +1,7 @@
 /** Wires the page of one stream: buttons, microphone and camera, sound and picture, inputs and outputs, words. */
 
 import { Chime } from "./chime.js";
+import { slowWords } from "./connection-watch.js";
 import { InputForm } from "./input-form.js";
 import { LevelMeter } from "./level-meter.js";
 import { LocalMedia } from "./local-media.js";
@@ -15,7 +16,6 @@ import { TimeLimit } from "./time-limit.js";
 import { TurnControls } from "./turn-controls.js";
 
 const SLOW_CONNECT_MS = 5_000;
-const SLOW_CONNECT = "Taking longer than usual to connect… A VPN or a firewall may be in the way.";
 const NOTICE_MS = 8_000;
 
 /**
@@ -28,6 +28,8 @@ const NOTICE_MS = 8_000;
  * @property {number | null} timeLimit seconds
  * @property {string[]} [stopWords] that must be said before anything is answered
  * @property {string[]} [overWords] that end a turn
+ * @property {{url: string, advice: Record<string, string>} | null} records for whoever may read them: where they are,
+ *   and what an administrator can do, by stage
  */
 
 export class StreamPage extends EventTarget {
@@ -52,7 +54,7 @@ export class StreamPage extends EventTarget {
     this.settings = settings;
     this.words = wordings(settings);
     this.parts = {
-      words: part("words"), hint: part("hint"), signIn: part("sign-in"), notice: part("notice"),
+      words: part("words"), hint: part("hint"), signIn: part("sign-in"), record: part("record"), advice: part("advice"), notice: part("notice"),
       toggle: part("toggle"), toggleLabel: part("toggle-label"), preview: part("preview"),
       muteMicrophone: part("mute-microphone"), muteCamera: part("mute-camera"), muteSpeaker: part("mute-speaker"),
       announce: part("announce"), list: part("log"),
@@ -188,13 +190,28 @@ export class StreamPage extends EventTarget {
     this.#context = null;
   }
 
-  /** @param {Error & {code?: string}} error */
+  /** @param {Error & {code?: string, stage?: string, id?: string}} error */
   #fail(error) {
     this.#release();
     this.#become("error");
     this.root.dataset.error = error.code ?? error.name;
+    this.root.dataset.stage = error.stage ?? "";
+    if (error.stage) this.#advise(error.stage, error.id ?? "");
     this.parts.signIn.hidden = error.code !== "login_required";
     this.#explain(error.message);
+  }
+
+  /**
+   * Whoever may read the sessions' records is told more.
+   * @param {string} stage
+   * @param {string} id
+   */
+  #advise(stage, id) {
+    const { records } = this.settings;
+    if (!records) return;
+    this.parts.advice.textContent = `For administrators: ${records.advice[stage] ?? ""}`;
+    this.parts.record.href = `${records.url}?q=${encodeURIComponent(id)}`;
+    this.parts.record.hidden = this.parts.advice.hidden = false;
   }
 
   /** @param {string} [reason] */
@@ -209,18 +226,20 @@ export class StreamPage extends EventTarget {
     const worthANote = state !== "idle" && state !== "error" && !(LIVE.has(this.state) && LIVE.has(state));
     this.state = state;
     const { words, hint } = this.words[state];
-    const { toggle, toggleLabel, signIn } = this.parts;
+    const { toggle, toggleLabel, signIn, record, advice } = this.parts;
     this.root.dataset.state = state;
     delete this.root.dataset.error;
+    delete this.root.dataset.stage;
     signIn.hidden = true;
+    if (record) record.hidden = advice.hidden = true;
     this.parts.words.textContent = words;
     this.parts.hint.textContent = hint;
     toggleLabel.textContent = ACTIVE.has(state) ? "Stop" : "Start";
     toggle.dataset.active = String(ACTIVE.has(state));
     this.turns.enable(LIVE.has(state));
     if (worthANote) this.log.note(state === "listening" ? "Connected" : words);
-    clearTimeout(this.#slow);
-    if (state === "connecting") this.#slow = setTimeout(() => (this.parts.hint.textContent = SLOW_CONNECT), SLOW_CONNECT_MS);
+    clearInterval(this.#slow);
+    if (state === "connecting") this.#slow = setInterval(() => this.#explainDelay(), SLOW_CONNECT_MS);
     this.dispatchEvent(new CustomEvent("state", { detail: state }));
   }
 
@@ -232,6 +251,11 @@ export class StreamPage extends EventTarget {
     notice.hidden = false;
     clearTimeout(this.#noticed);
     this.#noticed = setTimeout(() => (notice.hidden = true), NOTICE_MS);
+  }
+
+  #explainDelay() {
+    const words = slowWords(this.client?.stage ?? "signalling");
+    if (this.parts.hint.textContent !== words) this.parts.hint.textContent = words;
   }
 
   /** @param {string} sentence */

@@ -21,6 +21,7 @@ class Stage(Enum):
     GATHERING = "gathering"
     RELAY_REFUSED = "relay_refused"
     RELAY_EXPIRED = "relay_expired"
+    RELAY_FULL = "relay_full"
     RELAY_UNREACHABLE = "relay_unreachable"
     CANDIDATES = "candidates"
     CHECKS = "checks"
@@ -38,6 +39,7 @@ class Observation:
     """Kinds are host, srflx, prflx, relay, and mdns: a host behind a ``.local`` name."""
     tried: int = 0
     """Pairs of candidates on which a check was sent."""
+    ports_exhausted: bool = False
     path_found: bool = False
     """Whether ICE has found a pair that works."""
     relay_error: str = ""
@@ -46,6 +48,8 @@ class Observation:
     """Kinds of the selected pair, the server's first."""
     seconds: float | None = None
     """From the offer to the connection."""
+    waited: float = 30.0
+    """Seconds from the offer until now."""
     heard: bool = True
     """Whether any packet has come since the connection was made."""
 
@@ -65,6 +69,10 @@ NEEDS_TURN = "Give clients a TURN server: see “Connections” in the guides."
 GATHERING = (
     "This server found no address to offer.",
     "Look at its network interfaces, at STREAMS_BIND_ADDRESSES and, if it may use a relay only, at its TURN server.",
+)
+NO_PORTS = (
+    "All UDP ports that this server may use were taken.",
+    "Widen STREAMS_UDP_PORTS: each session takes one port on each of this server's addresses.",
 )
 NO_CANDIDATES = (
     "The client named no address at which it can be reached.",
@@ -95,6 +103,7 @@ SLOW = (
     "Connected after {seconds:.1f} s.",
     "Slow: the first paths failed before one worked. Give clients a TURN server near you, and one STUN server.",
 )
+FOR_HOW_LONG = " It was tried for {waited:.1f} s."
 OWN_RELAY = " This server's own TURN server gave it no relay: {error}."
 
 
@@ -104,6 +113,8 @@ def report(seen: Observation) -> ConnectionReport:
     words = words.format(
         tried=seen.tried, remote=kinds(seen.remote), local=kinds(seen.local), seconds=seen.seconds or 0.0
     )
+    if stage in (Stage.CANDIDATES, Stage.CHECKS, Stage.DTLS):
+        words += FOR_HOW_LONG.format(waited=seen.waited)
     if seen.relay_error and stage not in (Stage.CONNECTED, Stage.MEDIA):
         words += OWN_RELAY.format(error=seen.relay_error)
         advice = "Run “manage.py check_turn” with this server's own credentials. " + advice
@@ -117,6 +128,8 @@ def _judge(seen: Observation) -> tuple[Stage, tuple[str, str]]:
         return Stage.CONNECTED, SLOW if seen.seconds > SLOW_SECONDS else ("Connected after {seconds:.1f} s.", "")
     if seen.path_found:
         return Stage.DTLS, DTLS
+    if seen.ports_exhausted:
+        return Stage.GATHERING, NO_PORTS
     if not seen.local:
         return Stage.GATHERING, GATHERING
     if not seen.remote:
@@ -147,6 +160,10 @@ CLIENT_WORDS: Mapping[Stage, tuple[str, str]] = {
     Stage.RELAY_EXPIRED: (
         "The TURN server refused the browser's credentials, which had expired.",
         "Let credentials live longer than a page waits, and compare the clocks of this server and the TURN server.",
+    ),
+    Stage.RELAY_FULL: (
+        "The TURN server had no room for the browser.",
+        "Raise its quotas: the whole server's, and those of one user.",
     ),
     Stage.RELAY_UNREACHABLE: (
         "The browser could not reach the TURN server.",

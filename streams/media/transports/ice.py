@@ -17,8 +17,9 @@ import logging
 import random
 import socket
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from aioice import Candidate, Connection, TransportPolicy, stun
 from aioice.candidate import candidate_foundation, candidate_priority
@@ -26,6 +27,7 @@ from aioice.ice import CandidatePair, StunProtocol, relayed_candidate, server_re
 from aioice.turn import UDP_SOCKET_BUFFER_SIZE, TurnTransport
 
 from streams.media.errors import NoCandidates, PortsExhausted
+from streams.media.transports.names import name_gate
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +38,8 @@ RELEASE_SECONDS = 1.0
 LOCAL_PREFERENCE = 65535
 NO_ANSWER = "no answer"
 
-Lookup = Coroutine[None, None, tuple[Candidate, StunProtocol | None]]
-"""Asks one server for a candidate, and for the relay's own socket."""
+Lookup = Callable[[], Coroutine[None, None, tuple[Candidate, StunProtocol | None]]]
+"""Asks one server for a candidate, and a TURN server for the relay's own socket."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ class IceConnection(Connection):
         hosts = [protocol for address in addresses if (protocol := await self._bind(address, component))]
         for protocol in hosts:
             self._gathered += self._announced(protocol.local_candidate)
-        for server, lookup in self._servers(component, hosts):
-            task = asyncio.create_task(self._look_up(server, lookup))
+        for server, host, lookup in self._servers(component, hosts):
+            task = asyncio.create_task(self._look_up(server, host, lookup))
             self._lookups.add(task)
             task.add_done_callback(self._lookups.discard)
         await self._enough()
@@ -133,16 +135,18 @@ class IceConnection(Connection):
         public = [each for each in self.config.public_addresses if ipaddress.ip_address(each).version == version]
         return [host_candidate(host.component, each, host.port, rank) for rank, each in enumerate(public)] or [host]
 
-    def _servers(self, component: int, hosts: list[StunProtocol]) -> Iterator[tuple[str, Lookup]]:
+    def _servers(self, component: int, hosts: list[StunProtocol]) -> Iterator[tuple[str, str, Lookup]]:
         if self.stun_server:
             for protocol in hosts:
                 if ipaddress.ip_address(protocol.local_candidate.host).version == 4:
-                    yield "STUN", server_reflexive_candidate(protocol, self.stun_server)
+                    yield "STUN", self.stun_server[0], partial(server_reflexive_candidate, protocol, self.stun_server)
         if self.turn_server:
             self.relay_error = NO_ANSWER  # until it comes
             yield (
                 "TURN",
-                relayed_candidate(
+                self.turn_server[0],
+                partial(
+                    relayed_candidate,
                     component=component,
                     hide_related_address=self._transport_policy is TransportPolicy.RELAY,
                     protocol_factory=lambda: StunProtocol(self),
@@ -154,11 +158,12 @@ class IceConnection(Connection):
                 ),
             )
 
-    async def _look_up(self, server: str, lookup: Lookup) -> None:
+    async def _look_up(self, server: str, host: str, lookup: Lookup) -> None:
         error = ""
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                candidate, protocol = await lookup
+                await name_gate.passes(host)
+                candidate, protocol = await lookup()
         except Exception as problem:  # noqa: BLE001 - whatever a server on the network makes of it
             error = words_for(problem)
             logger.info("The %s server gave no candidate: %s", server, error)
@@ -279,7 +284,7 @@ def words_for(error: Exception) -> str:
     """What a TURN server answered, or did not."""
     if isinstance(error, stun.TransactionFailed):
         code, reason = error.response.attributes.get("ERROR-CODE", (0, ""))
-        return f"{code} {reason}".strip()[:100]
+        return "".join(filter(str.isprintable, f"{code} {reason}")).strip()[:100]
     if isinstance(error, TimeoutError | stun.TransactionTimeout):
         return NO_ANSWER
     return type(error).__name__

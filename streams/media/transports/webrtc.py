@@ -30,7 +30,7 @@ from aiortc import (
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from streams.media.audio_path import AudioPath
-from streams.media.errors import InvalidCandidate, OfferError, StreamsError, UnsupportedMedia
+from streams.media.errors import InvalidCandidate, OfferError, PortsExhausted, StreamsError, UnsupportedMedia
 from streams.media.messages import Message, encode
 from streams.media.session import Reason, Session
 from streams.media.transports.diagnosis import ConnectionReport, Observation, report
@@ -78,6 +78,8 @@ class WebRTCTransport:
         """How the connection was made; and once it is closed, what came of it."""
         self._ice: IceConnection | None = None
         self._offered: Counter[str] = Counter()
+        self._path = ""
+        self._ports_exhausted = False
         self._began = 0.0
         self._seconds: float | None = None
         self._connected: set[str] = set()
@@ -106,7 +108,8 @@ class WebRTCTransport:
                 self._connect(transceiver, session)
             session.run(self._take_candidates(description))
             await self._pc.setLocalDescription(await self._pc.createAnswer())
-        except StreamsError:
+        except StreamsError as error:
+            self._ports_exhausted = isinstance(error, PortsExhausted)
             raise
         except Exception as error:  # aiortc trips over a bad offer in many ways
             logger.info("Offer refused: %s: %s", type(error).__name__, error)
@@ -180,6 +183,11 @@ class WebRTCTransport:
     async def _add(self, candidate: RTCIceCandidate) -> None:
         self._offered["mdns" if candidate.ip.endswith(".local") else candidate.type] += 1
         await self._pc.addIceCandidate(candidate)
+        self._follow_path()  # what was found before it was told has a kind only now
+
+    def _follow_path(self) -> None:
+        if self._ice is not None:
+            self._path = self._ice.path() or self._path
 
     async def add_candidate(self, candidate: dict[str, Any] | None) -> list[dict[str, Any]]:
         """Add a trickled candidate; None or an empty one ends them. Raises InvalidCandidate.
@@ -253,14 +261,17 @@ class WebRTCTransport:
         return owner.transport
 
     def _observe(self, ice: IceConnection) -> ConnectionReport:
+        self._follow_path()
         seen = Observation(
             local=ice.kinds(),
             remote=self._offered,
             tried=ice.tried(),
+            ports_exhausted=self._ports_exhausted,
             path_found=self._transport().transport.state == "completed",
             relay_error=ice.relay_error,
-            path=ice.path(),
+            path=self._path,
             seconds=self._seconds,
+            waited=asyncio.get_running_loop().time() - self._began,
             heard=not self._nothing_came,
         )
         return report(seen)
@@ -268,7 +279,7 @@ class WebRTCTransport:
     async def close(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        if self._ice is not None and (self._seconds is None or self._ice.path()):  # else ICE has forgotten it all
+        if self._ice is not None:
             self.report = self._observe(self._ice)
         await self._flush_messages()
         await self._pc.close()

@@ -1,5 +1,5 @@
-"""What we take for granted of aiortc's private parts. When one of these fails after an update, tracks.py and webrtc.py
-must be read again before anything else is believed."""
+"""What we take for granted of the private parts of aiortc and aioice. When one of these fails after an update,
+tracks.py, ice.py and webrtc.py must be read again before anything else is believed."""
 
 import asyncio
 import inspect
@@ -11,18 +11,22 @@ from typing import Any, cast
 import av
 import numpy as np
 import pytest
+from aioice import Candidate, Connection, TransportPolicy
+from aioice.ice import StunProtocol
+from aioice.turn import TurnTransport
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, rtcrtpreceiver
 from aiortc.codecs import depayload, get_decoder, get_encoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport
-from aiortc.rtcicetransport import RTCIceGatherer
+from aiortc.rtcicetransport import RTCIceGatherer, RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtcrtpreceiver import RemoteStreamTrack, RTCRtpReceiver, StreamStatistics
 from aiortc.rtcrtpsender import RTCRtpSender
 from aiortc.rtp import RtpPacket
 
 from streams.media.playout import Playout
+from streams.media.transports.ice import IceConfig, IceConnection, host_candidate
 from streams.media.transports.opus import FRAME_TICKS, SILENCE
 from streams.media.transports.tracks import AiortcDecoder, AudioReceiver, AudioSender
 
@@ -246,3 +250,56 @@ async def test_the_transport_counts_what_it_receives() -> None:
 def test_without_a_configuration_a_public_server_would_be_asked() -> None:
     """The reason for always passing one; should this fail, the rule may go."""
     assert [server.urls for server in RTCIceGatherer.getDefaultIceServers()] == ["stun:stun.l.google.com:19302"]
+
+
+# -- ice.py
+
+
+def ice_connection(**kwargs: Any) -> IceConnection:
+    return IceConnection.adopt(Connection(ice_controlling=False, **kwargs), IceConfig())
+
+
+def test_the_gatherer_and_its_transport_share_the_connection_that_is_adopted() -> None:
+    gatherer = RTCIceGatherer(iceServers=[])
+    transport = RTCIceTransport(gatherer)
+    adopted = IceConnection.adopt(transport._connection, IceConfig())
+    assert adopted is gatherer._connection
+    assert not hasattr(Connection, "__slots__")
+    assert cast(Any, transport._recv).__self__ is adopted
+
+
+async def test_gathering_asks_for_the_candidates_of_each_component() -> None:
+    assert list(inspect.signature(Connection.get_component_candidates).parameters) == [
+        "self",
+        "component",
+        "addresses",
+        "timeout",
+    ]
+    connection = ice_connection()
+    await connection.gather_candidates()
+    assert connection._local_candidates == connection._gathered
+    assert connection._local_candidates_end
+    assert {protocol.local_candidate.type for protocol in connection._protocols} == {"host"}
+    assert connection._transport_policy is TransportPolicy.ALL
+    await connection.close()
+    assert connection._protocols == []
+
+
+async def test_a_late_candidate_is_paired_with_those_that_came_before_it() -> None:
+    connection = ice_connection()
+    protocol = StunProtocol(connection)
+    protocol.local_candidate = host_candidate(1, "192.0.2.1", 5000)
+    await connection.add_remote_candidate(host_candidate(1, "192.0.2.2", 5000))
+    assert (connection._check_list, len(connection._remote_candidates)) == ([], 1)
+    connection._protocols.append(protocol)
+    for _ in range(2):  # a second time does no harm
+        connection._pair_remote_candidate(connection._remote_candidates[0])
+    (pair,) = connection._check_list
+    assert (pair.protocol, pair.task, connection.tried()) == (protocol, None, 0)
+    assert (connection._check_list_done, connection._early_checks_done, connection._nominated) == (False, False, {})
+    assert inspect.getsource(Connection.check_start_task).count("if pair.task is None") == 1
+    assert isinstance(pair.remote_candidate, Candidate)
+
+
+def test_giving_an_allocation_back_is_a_task_that_closes_the_socket_when_cancelled() -> None:
+    assert "self.__close_task = asyncio.create_task(self._close())" in inspect.getsource(TurnTransport.close)
