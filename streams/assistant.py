@@ -58,7 +58,7 @@ class Assistant(ReplyOnPause):
     """
 
     def __init__(self, responder: Callable[[], Responder] = RuleResponder, **turn_taking: Any) -> None:
-        words_end_a_reply = {"interruption": InterruptionOptions(min_words=1)}
+        words_end_a_reply = {"interruption": InterruptionOptions(min_words=1, rejoin=True)}
         super().__init__(self.answer, self.greet, needs_args=True, **{**words_end_a_reply, **turn_taking})
         self._make_responder = responder
         self._begin_anew()
@@ -73,6 +73,8 @@ class Assistant(ReplyOnPause):
         self.chat: deque[dict[str, str]] = deque(maxlen=KEPT)
         """Messages as chat endpoints want them. What the assistant says is in it once it begins to be heard."""
         self._being_said = ""
+        self._question: dict[str, str] | None = None
+        """What was said last, if it was understood."""
         self._responder = self._make_responder()
         self._stt: SpeechToText | None = None
         self._tts: TextToSpeech | None = None
@@ -157,7 +159,8 @@ class Assistant(ReplyOnPause):
     async def _recognised(self, audio: Audio | None) -> str:
         """The text of the utterance that is to be answered."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] == get_reply_timing().speech_ended:
+        timing = get_reply_timing()
+        if ahead is not None and ahead[0] == timing.speech_ended and not timing.continues:
             return await ahead[1]
         return await self._words_of(audio)
 
@@ -185,10 +188,14 @@ class Assistant(ReplyOnPause):
         said = data.textbox.strip() or await self._recognised(data.audio)
         self._note("recognised")
         self._being_said = ""
+        if get_reply_timing().continues:
+            self._take_back()
+        self._question = None
         if not said:
             yield NOT_UNDERSTOOD if self._stt else CANNOT_HEAR
             return
-        self.chat.append({"role": "user", "content": said[:LONGEST]})
+        self._question = {"role": "user", "content": said[:LONGEST]}
+        self.chat.append(self._question)
         await self._publish()
         answered = 0
         try:
@@ -201,6 +208,12 @@ class Assistant(ReplyOnPause):
         except ResponderError as error:
             logger.warning("Session %s: no answer: %s", self.port.id, error)
             yield f"… {error.spoken}" if answered else error.spoken
+
+    def _take_back(self) -> None:
+        """What was answered too soon is no message of its own, and neither is the answer."""
+        if any(message is self._question for message in self.chat):
+            while self.chat.pop() is not self._question:
+                pass
 
     async def _aloud(self, text: AsyncGenerator[str]) -> AsyncGenerator[AudioOut]:
         """Speak it sentence by sentence. Each is in the chat when it begins to be heard; at last, what was heard."""

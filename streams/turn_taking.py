@@ -124,6 +124,14 @@ class TurnTakingForm(forms.Form):
         "words. Only where the code gives the handler a recogniser.",
         error_messages=dict.fromkeys(["min_value", "max_value"], "Between 0 and 50 words."),
     )
+    rejoin = forms.TypedChoiceField(
+        required=False,
+        label="Join what was cut in two",
+        coerce=lambda text: text == "True",
+        empty_value=None,
+        help_text="Whether somebody who goes on over the answer, soon after their last word, is answered anew to all "
+        "they have said. For handlers that remember the conversation, only if they can take the first part back.",
+    )
 
     def __init__(self, handler: ReplyOnPause, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -133,6 +141,7 @@ class TurnTakingForm(forms.Form):
             del self.fields["threshold"]
         self._choices("end_of_utterance", ENDS)
         self._choices("can_interrupt", YES_NO)
+        self._choices("rejoin", YES_NO)
         as_in_code = [("", f"As in the code ({self.in_code['voice_detector']})")]
         # Asked for when the form is shown, not for each session: it imports the plug-ins.
         self.fields["voice_detector"].choices = lambda: as_in_code + engine_choices("vad")  # type: ignore[attr-defined]

@@ -282,6 +282,19 @@ class TestInterruptions(Virtual):
             await talk.client.speak(voice(1))
             assert talk.chat[1][1].endswith(" …")
 
+    async def test_who_was_answered_too_soon_is_answered_anew_to_all_of_it(self, ears: Ears) -> None:
+        responder = Scripted("One two three four five six.", "A table for two, then.")
+        async with Talk(lambda: responder) as talk:
+            ears.words = "I would like"
+            await talk.client.speak(voice(1), silence(0.9))
+            assert talk.chat == said("I would like", "One two three four five six.")
+            ears.words = "I would like a table for two"
+            await talk.client.speak(voice(0.8))
+            await talk.listen(5)
+            assert talk.chat == said("I would like a table for two", "A table for two, then.")
+            assert max(ears.heard) > 1.8, "both parts are recognised together"
+            assert [message["content"] for message in responder.asked[1]][1:] == ["I would like a table for two"]
+
     async def test_an_acknowledgement_is_no_interruption(self, ears: Ears) -> None:
         async with Talk(lambda: Scripted("One two three four five six.")) as talk:
             await talk.type("Count")

@@ -27,6 +27,7 @@ EVERYTHING = {
     "interruption_threshold": 0.15,
     "min_speech": 0.4,
     "min_words": 2,
+    "rejoin": True,
 }
 
 

@@ -15,7 +15,7 @@ from streams.media.vad import get_silero_model
 from streams.models import Stream
 from streams.turn_taking import TurnTakingForm, usable
 
-NOT_HEARD = ("can_interrupt", "interruption_threshold", "min_speech", "min_words")
+NOT_HEARD = ("can_interrupt", "interruption_threshold", "min_speech", "min_words", "rejoin")
 """Settings about speaking over a reply; in a recording nobody replies."""
 
 
