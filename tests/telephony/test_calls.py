@@ -21,7 +21,7 @@ from streams.media.audio import Audio, Samples, resample
 from streams.media.outputs import Emitted
 from streams.media.session import Reason
 from streams.models import Stream
-from telephony import services
+from telephony import records
 from telephony.media_streams import FRAME, RATE
 from telephony.models import Call, PhoneNumber
 from telephony.simulator import Caller, CallFailed, Jumble, TwilioSide
@@ -164,6 +164,7 @@ async def test_what_the_handler_knows_of_the_call(stream: MakeStream, caller: Ma
         await friend.picked_up()
         await friend.until(lambda: bool(known))
     assert known == {
+        "direction": "in",
         "from": "+4930555",
         "to": "+4930666",
         "call_id": friend.provider.call_id,
@@ -203,7 +204,7 @@ async def test_hanging_up_leaves_nothing(
     stream: MakeStream, caller: MakeCaller, monkeypatch: pytest.MonkeyPatch, stage: Any
 ) -> None:
     if stage in ("greeting", "connected"):
-        monkeypatch.setattr(services, "TOKEN_SECONDS", 0.1)  # after which a call counts as given up
+        monkeypatch.setattr(records, "TOKEN_SECONDS", 0.1)  # after which a call counts as given up
     slug = (await stream(ReplyOnPause(long_reply), concurrency_limit=1)).slug
     threads, tasks = own_threads(), asyncio.all_tasks()
     friend = caller(slug)
@@ -353,7 +354,7 @@ async def test_a_socket_without_its_own_fresh_token_opens_nothing(
         case "of another call":
             side.call_id = "CA" + "1" * 32
         case "old":
-            await Call.objects.aupdate(created_at=timezone.now() - timedelta(minutes=2))
+            await Call.objects.aupdate(seen_at=timezone.now() - timedelta(minutes=2))
         case "used":
             await knock(side.start(parameters, "", ""), side.stop())
             await sessions_gone()
