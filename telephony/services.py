@@ -33,6 +33,7 @@ from telephony.providers import (
     Provider,
     ProviderError,
     ProviderSilent,
+    Webhooks,
     get_provider,
 )
 from telephony.transport import TelephoneTransport
@@ -67,6 +68,12 @@ def public_url(path: str, request: HttpRequest | None = None, *, socket: bool = 
     parts = urlsplit(base)
     scheme = {"https": "wss", "http": "ws"}[parts.scheme] if socket else parts.scheme
     return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}{path}"
+
+
+def webhooks_at(base: str, provider: str = "twilio") -> Webhooks:
+    """What a number's provider is to call, of a site at this address."""
+    incoming, status = (reverse(name, args=[provider]) for name in ("telephony-incoming", "telephony-status"))
+    return Webhooks(f"{base}{incoming}", f"{base}{status}")
 
 
 def verify(provider: Provider, request: HttpRequest) -> bool:

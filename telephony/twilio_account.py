@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 from django.conf import settings
-from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
+from twilio.base.exceptions import TwilioException
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
@@ -75,6 +75,7 @@ async def _find(client: Any, number: str) -> Any:
 @asynccontextmanager
 async def _client() -> AsyncIterator[Any]:
     """Twilio's client. What goes wrong with it becomes a ProviderError."""
+    import httpx
     from twilio.rest import Client  # takes a third of a second
 
     async with httpx.AsyncClient(timeout=REST_SECONDS) as http:
@@ -89,16 +90,15 @@ async def _client() -> AsyncIterator[Any]:
             raise ProviderSilent(f"Twilio has not answered within {REST_SECONDS:g} seconds.") from error
         except httpx.HTTPError as error:
             raise ProviderSilent(f"Twilio's answer was lost on the way: {error}.") from error
-        except TwilioException as error:
-            raise _in_words(error) from error
-        except ValueError as error:  # no JSON
+        except (TwilioException, ValueError) as error:  # no JSON
             raise ProviderSilent("Twilio's answer cannot be understood.") from error
 
 
 class _HttpClient(AsyncHttpClient):
-    """The library's own one sends no lists, such as the steps to be told of, and waits as long as it takes."""
+    """The library's own one sends no lists, such as the steps to be told of, and waits as long as it takes; and the
+    library tells errors in three ways."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: Any) -> None:
         super().__init__(logger, is_async=True)
         self._http = http
 
@@ -114,21 +114,23 @@ class _HttpClient(AsyncHttpClient):
         allow_redirects: bool = False,
     ) -> Response:
         answer = await self._http.request(method, url, params=params, data=data, headers=headers, auth=auth)
+        if answer.status_code >= 400:
+            raise _in_words(answer.status_code, answer.text)
         return Response(answer.status_code, answer.text, answer.headers)
 
 
-def _in_words(error: TwilioException) -> ProviderError:
-    if isinstance(error, TwilioServiceException):
-        status, code, words = error.status, error.code, error.detail or error.title
-    elif isinstance(error, TwilioRestException):
-        status, code, words = error.status, error.code, error.msg.partition(": ")[2] or error.msg
-    else:
-        return ProviderError(f"Twilio's library says: {error}")
+def _in_words(status: int, text: str) -> ProviderError:
+    """What an answer says that is no success."""
     if status == 401:
         return ProviderError("Twilio does not accept TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN.")
     if status == 429:
         return ProviderError("Twilio has been asked too often for the moment. Try again in a minute.")
     if status >= 500:
         return ProviderSilent(f"Twilio has a fault of its own at the moment (status {status}).")
-    reference = f" (https://www.twilio.com/docs/errors/{code})" if code and code != status else ""
+    try:
+        body = json.loads(text)
+        words, code = str(body["message"]), body.get("code")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ProviderError(f"Twilio refuses, with status {status} and no word.")
+    reference = f" (https://www.twilio.com/docs/errors/{code})" if code else ""
     return ProviderError(f"Twilio refuses: {words.rstrip('.')}{reference}.")
