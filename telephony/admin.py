@@ -88,11 +88,11 @@ class PhoneNumberAdmin(admin.ModelAdmin):
 class CallAdmin(admin.ModelAdmin):
     """A record, not a form."""
 
-    list_display = ["created_at", "direction", "caller", "called", "stream", "status", "duration", "end_reason"]
+    list_display = ["created_at", "status", "direction", "caller", "called", "duration", "stream", "end_reason"]
     list_filter = ["status", "direction", "stream"]
     search_fields = ["caller", "called", "call_id"]
     date_hierarchy = "created_at"
-    readonly_fields = [field.name for field in Call._meta.fields if field.editable]
+    readonly_fields = ["created_at", *(field.name for field in Call._meta.fields if field.editable)]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         async_to_sync(records.close_abandoned)()  # so that nobody seems to talk whose server has died

@@ -55,7 +55,7 @@ class CallRefused(Exception):
 
 
 class CallNotPlaced(Exception):
-    """Nobody is called; the text says why, to people. ``call``: the record, if it has come to that."""
+    """The provider has not confirmed a call; the text says why, to people. ``call``: the record, if there is one."""
 
     def __init__(self, text: str, call: Call | None = None) -> None:
         super().__init__(text)
@@ -230,8 +230,9 @@ async def place_call(
     try:
         call_id = await get_provider(provider).account().place_call(_order(call))
     except ProviderError as error:
-        if not isinstance(error, ProviderSilent):  # else it may ring all the same
-            await records.finish(call, Call.Status.FAILED, str(error))
+        if isinstance(error, ProviderSilent):
+            raise CallNotPlaced(f"{error} It may call all the same: the call's record will tell.", call) from error
+        await records.finish(call, Call.Status.FAILED, str(error))
         raise CallNotPlaced(str(error), call) from error
     await Call.objects.filter(pk=call.pk).aupdate(call_id=call_id)  # unless a webhook was quicker
     await call.arefresh_from_db()

@@ -16,7 +16,13 @@ import pytest
 from django.utils import timezone
 
 from streams.live.manager import manager
-from streams.media import AsyncStreamHandler, CloseStream, ReplyOnPause, wait_for_item
+from streams.media import (
+    AdditionalOutputs,
+    AsyncStreamHandler,
+    CloseStream,
+    ReplyOnPause,
+    wait_for_item,
+)
 from streams.media.audio import Audio, Samples, resample
 from streams.media.outputs import Emitted
 from streams.media.session import Reason
@@ -174,6 +180,29 @@ async def test_what_the_handler_knows_of_the_call(stream: MakeStream, caller: Ma
     }
 
 
+async def test_what_a_reply_publishes_is_what_the_next_one_is_given(stream: MakeStream, caller: MakeCaller) -> None:
+    """FastRTC's documented rule: nobody sends inputs, so the outputs come back as the arguments."""
+    given: list[tuple[Any, ...]] = []
+
+    def greet() -> Iterator[Emitted]:
+        yield AdditionalOutputs(["greeted"], 0)
+
+    def count(audio: Audio, history: list[str] | None = None, turns: int = -1) -> Iterator[Emitted]:
+        given.append((history, turns))
+        yield AdditionalOutputs("overtaken", 99)
+        yield tone(0.3), AdditionalOutputs([*(history or []), "heard"], turns + 1)
+
+    friend = caller((await stream(ReplyOnPause(count, greet))).slug)
+    async with calling(friend):
+        await friend.picked_up()
+        for turn in (1, 2):
+            friend.say(said())
+            await friend.until(lambda turn=turn: len(given) == turn)  # type: ignore[misc]
+            await friend.hears(0.3 * turn)
+            await friend.quiet(0.3)
+    assert given == [(["greeted"], 0), (["greeted", "heard"], 1)]
+
+
 # -- ends
 
 
@@ -234,6 +263,33 @@ async def test_a_socket_that_dies_ends_the_call(stream: MakeStream, caller: Make
     await friend.until(lambda: friend.line_seconds > 0.2)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
+    await over()
+
+
+async def test_a_call_whose_server_died_is_told_so_and_closed(stream: MakeStream, caller: MakeCaller) -> None:
+    """The provider asks what comes next, and another worker answers."""
+    friend = caller((await stream(Echo())).slug)
+    await friend.call(hang_up_at="greeting")
+    await Call.objects.aupdate(status=Call.Status.TALKING)
+    call = await Call.objects.aget()
+    friend.path, friend.outcome, friend._hung_up, friend._stage = f"/telephony/twilio/after/{call.pk}", "", False, None
+    await friend.call()
+    assert friend.told == [PhoneNumber().words_when_failed]
+    call = await over(Call.Status.FAILED)
+    assert call.end_reason == "The line to the server broke."
+
+
+async def test_a_call_that_talks_shows_that_it_does(
+    stream: MakeStream, caller: MakeCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "BEAT_SECONDS", 0.05)
+    friend = caller((await stream(Echo())).slug)
+    async with calling(friend):
+        await friend.picked_up()
+        seen = (await Call.objects.aget()).seen_at
+        async with asyncio.timeout(10):
+            while (await Call.objects.aget()).seen_at == seen:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.01)
     await over()
 
 
