@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
@@ -98,3 +102,22 @@ class Call(models.Model):
         if self.answered_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.answered_at).total_seconds()
+
+
+class FastPhone(models.Model):
+    """A temporary number of FastRTC's service, while ``manage.py fastphone`` runs: its calls need no signature."""
+
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="+")
+    public_url = models.CharField(max_length=200)
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    BEAT_SECONDS = 20.0
+    """Between two signs of life of the command. When three have not come, the door is shut."""
+
+    def __str__(self) -> str:
+        return self.public_url
+
+    @classmethod
+    async def open(cls) -> FastPhone | None:
+        fresh = timezone.now() - timedelta(seconds=3 * cls.BEAT_SECONDS)
+        return await cls.objects.select_related("stream").filter(seen_at__gte=fresh).order_by("-pk").afirst()

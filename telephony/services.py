@@ -7,9 +7,8 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -24,7 +23,7 @@ from streams.models import Stream
 from streams.services import Caller, UnknownStream, check_room, find_stream, open_call
 from telephony import records
 from telephony.media_streams import Codec, Started
-from telephony.models import E164, Call, PhoneNumber
+from telephony.models import E164, Call, FastPhone, PhoneNumber
 from telephony.providers import (
     BadSignature,
     CallInfo,
@@ -62,12 +61,10 @@ class CallNotPlaced(Exception):
         self.call = call
 
 
-def public_url(path: str, request: HttpRequest | None = None, *, socket: bool = False) -> str:
-    """The address of a path as the provider sees it: behind a proxy that is a setting."""
-    base = settings.TELEPHONY_PUBLIC_URL or (request.build_absolute_uri("/") if request is not None else "")
-    parts = urlsplit(base)
-    scheme = {"https": "wss", "http": "ws"}[parts.scheme] if socket else parts.scheme
-    return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}{path}"
+def public_url(request: HttpRequest | None = None) -> str:
+    """This site's address as the provider sees it: behind a proxy that is a setting."""
+    known: str = settings.TELEPHONY_PUBLIC_URL or (request.build_absolute_uri("/") if request is not None else "")
+    return known.rstrip("/")
 
 
 def webhooks_at(base: str, provider: str = "twilio") -> Webhooks:
@@ -79,7 +76,7 @@ def webhooks_at(base: str, provider: str = "twilio") -> Webhooks:
 def verify(provider: Provider, request: HttpRequest) -> bool:
     """Whether the provider has sent this webhook. What is wrong is logged, once."""
     try:
-        provider.verify(request, public_url(request.get_full_path(), request))
+        provider.verify(request, public_url(request) + request.get_full_path())
     except BadSignature as error:
         logger.warning("Webhook of %s refused: %s", provider.name, error)
         return False
@@ -114,20 +111,42 @@ async def answer(provider: Provider, request: HttpRequest, slug: str | None = No
     """
     info = provider.call(request)
     number = await PhoneNumber.objects.select_related("stream").filter(number=info.called).afirst()
-    words = number or PhoneNumber(number=info.called)
-    decision = await _decide(_stream_for(number, slug), words, info, Call.Status.RINGING)
+    return await _answer(provider, info, public_url(request), _stream_for(number, slug), number or PhoneNumber())
+
+
+async def answer_at_door(provider: Provider, request: HttpRequest) -> HttpResponse:
+    """Answer a call that FastRTC's service sends on. It is signed for the service, so nothing of it can be checked."""
+    door = await FastPhone.open()
+    if door is None:
+        return HttpResponse("No temporary number leads here.", status=404, content_type="text/plain")
+    info = provider.call(request)
+    finding = _switched_on(door.stream)
+    return await _answer(provider, info, door.public_url, finding, PhoneNumber(), asks_after=False)
+
+
+async def _answer(
+    provider: Provider,
+    info: CallInfo,
+    site: str,
+    finding: Awaitable[Stream],
+    words: PhoneNumber,
+    *,
+    asks_after: bool = True,
+) -> HttpResponse:
+    decision = await _decide(finding, words, info, Call.Status.RINGING)
     call = Call(
         provider=provider.name,
         call_id=info.id,
         caller=info.caller,
         called=info.called,
-        phone_number=number,
+        phone_number=words if words.pk else None,
         stream=decision.stream,
         **decision.values(),
     )
     if not await records.begin(call):
         return _answered_already(info)
-    return _say_or_connect(provider, request, call, decision, words.greeting, words.language)
+    connection = _connection(call, site, decision, words)
+    return _respond(provider, decision, connection if asks_after else replace(connection, after_url=""))
 
 
 async def answer_for_us(provider: Provider, request: HttpRequest, pk: int) -> HttpResponse:
@@ -140,10 +159,10 @@ async def answer_for_us(provider: Provider, request: HttpRequest, pk: int) -> Ht
     if info.is_machine and call.machine == Call.Machine.HANG_UP:
         decision = _Decision(Call.Status.ENDED, reason="An answering machine answered.")
     else:
-        decision = await _decide(_stream_of(call), words, info, Call.Status.ANSWERED)
+        decision = await _decide(_switched_on(call.stream), words, info, Call.Status.ANSWERED)
     if not await records.pick_up(call, info, **decision.values()):
         return _answered_already(info)
-    return _say_or_connect(provider, request, call, decision, "", words.language)
+    return _respond(provider, decision, replace(_connection(call, public_url(request), decision, words), greeting=""))
 
 
 async def _stream_for(number: PhoneNumber | None, slug: str | None) -> Stream:
@@ -151,14 +170,10 @@ async def _stream_for(number: PhoneNumber | None, slug: str | None) -> Stream:
         return await find_stream(slug, ANONYMOUS.user)
     if number is None or not number.enabled:
         raise StreamsError("Nobody answers at this number.")
-    return _switched_on(number.stream)
+    return await _switched_on(number.stream)
 
 
-async def _stream_of(call: Call) -> Stream:
-    return _switched_on(call.stream)
-
-
-def _switched_on(stream: Stream | None) -> Stream:
+async def _switched_on(stream: Stream | None) -> Stream:
     if stream is None or not stream.is_available:
         raise StreamsError("The stream of this call is gone or switched off.")
     return stream
@@ -181,16 +196,18 @@ def _answered_already(info: CallInfo) -> HttpResponse:
     return HttpResponse("This call has been answered already.", status=403, content_type="text/plain")
 
 
-def _say_or_connect(
-    provider: Provider, request: HttpRequest, call: Call, decision: _Decision, greeting: str, language: str
-) -> HttpResponse:
+def _connection(call: Call, site: str, decision: _Decision, words: PhoneNumber) -> Connection:
+    after = site + reverse("telephony-after", args=[call.provider, call.pk])
+    socket = f"{site.replace('http', 'ws', 1)}/telephony/{call.provider}/media"
+    return Connection(socket, after, decision.token, words.greeting, words.language)
+
+
+def _respond(provider: Provider, decision: _Decision, connection: Connection) -> HttpResponse:
     if decision.stream is None:
-        return provider.say(decision.words, language)
+        return provider.say(decision.words, connection.language)
     close_abandoned = records.close_abandoned
     asyncio.get_running_loop().call_later(records.TOKEN_SECONDS + 1, lambda: _write_down(close_abandoned()))
-    after = public_url(reverse("telephony-after", args=[provider.name, call.pk]), request)
-    socket = public_url(f"/telephony/{provider.name}/media", request, socket=True)
-    return provider.connect(Connection(socket, after, decision.token, greeting, language))
+    return provider.connect(connection)
 
 
 # -- calling somebody ---------------------------------------------------------------------------------------------
@@ -265,7 +282,8 @@ def _check_order(stream: Stream, to: str, machine: str) -> None:
 
 def _order(call: Call) -> Order:
     answered, status = (
-        public_url(reverse(name, args=[call.provider, call.pk])) for name in ("telephony-answered", "telephony-status")
+        public_url() + reverse(name, args=[call.provider, call.pk])
+        for name in ("telephony-answered", "telephony-status")
     )
     return Order(call.called, call.caller, answered, status, _DETECTION[Call.Machine(call.machine)])
 
@@ -279,9 +297,16 @@ async def connect(
     started: Started,
     send: Callable[[str], Awaitable[None]],
     hang_up: Callable[[], Awaitable[None]],
+    at_door: bool = False,
 ) -> TelephoneTransport:
-    """Open a session for a socket that brings the call's one-time token. Raises CallRefused and StreamsError."""
-    call = await _claim(provider, started)
+    """Open a session for a socket that brings the call's one-time token. Raises CallRefused and StreamsError.
+
+    at_door: the socket needs no token as long as ``manage.py fastphone`` runs
+    """
+    call = await (_claim_at_door if at_door else _claim)(provider, started)
+    if started.unsupported:
+        await records.finish(call, Call.Status.FAILED, started.unsupported)
+        raise CallRefused(started.unsupported)
 
     async def end() -> None:
         """Written down first: the provider asks what comes next as soon as the socket has closed."""
@@ -322,9 +347,22 @@ async def _claim(provider: Provider, started: Started) -> Call:
     call = await records.claim(provider.name, token, started.call_id)
     if call is None:
         raise CallRefused("The media socket's token is missing, wrong, used or old.")
-    if started.unsupported:
-        await records.finish(call, Call.Status.FAILED, started.unsupported)
-        raise CallRefused(started.unsupported)
+    return call
+
+
+async def _claim_at_door(provider: Provider, started: Started) -> Call:
+    door = await FastPhone.open()
+    if door is None:
+        raise CallRefused("No temporary number leads here.")
+    call = Call(
+        provider=provider.name,
+        call_id=started.call_id[:64],
+        stream=door.stream,
+        status=Call.Status.TALKING,
+        answered_at=timezone.now(),
+    )
+    if not await records.begin(call):
+        raise CallRefused(f"Call {started.call_id} has been answered already.")
     return call
 
 

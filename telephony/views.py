@@ -36,3 +36,9 @@ async def status(provider: Provider, request: HttpRequest, pk: int | None = None
 incoming = webhook(services.answer)
 answered = webhook(services.answer_for_us)
 after = webhook(services.after)
+
+
+@csrf_exempt
+@require_POST
+async def at_door(request: HttpRequest) -> HttpResponse:
+    return await services.answer_at_door(get_provider("twilio"), request)

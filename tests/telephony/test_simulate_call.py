@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import wave
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,8 @@ from streams.media.audio import resample
 from telephony.media_streams import RATE
 from tests import speech
 from tests.listening import find
-from tests.site.server import Site, running_site
-from tests.telephony.conftest import AUTH_TOKEN, PRIVATE_KEY, PUBLIC_KEY
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
-        patch.setenv("TELNYX_PUBLIC_KEY", PUBLIC_KEY)
-        with running_site(tmp_path_factory.mktemp("site")) as site:
-            yield site
+from tests.site.server import Site
+from tests.telephony.conftest import PRIVATE_KEY
 
 
 @pytest.fixture
