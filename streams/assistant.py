@@ -109,6 +109,10 @@ class Assistant(ReplyOnPause):
 
     # -- what is heard ------------------------------------------------------------------------------------------
 
+    def on_dtmf(self, key: str) -> None:
+        """A key of the telephone is answered like words."""
+        self.trigger_response(f"Key {key}.")
+
     async def _words_of(self, audio: Audio | None) -> str:
         return await recognise(self._stt, audio) if self._stt and audio else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -108,7 +109,7 @@ class Exchange:
             await person.call()
         finally:
             talking.cancel()
-        await self._tell(side, order, "completed", CallDuration=str(round(person.line_seconds)))
+        await self._tell(side, order, "completed", CallDuration=str(math.ceil(person.line_seconds)))
 
     async def _converse(self, person: Caller) -> None:
         await person.picked_up()

@@ -190,7 +190,7 @@ async def test_what_a_reply_publishes_is_what_the_next_one_is_given(stream: Make
     def count(audio: Audio, history: list[str] | None = None, turns: int = -1) -> Iterator[Emitted]:
         given.append((history, turns))
         yield AdditionalOutputs("overtaken", 99)
-        yield tone(0.3), AdditionalOutputs([*(history or []), "heard"], turns + 1)
+        yield tone(0.1), AdditionalOutputs([*(history or []), "heard"], turns + 1)
 
     friend = caller((await stream(ReplyOnPause(count, greet))).slug)
     async with calling(friend):
@@ -198,8 +198,7 @@ async def test_what_a_reply_publishes_is_what_the_next_one_is_given(stream: Make
         for turn in (1, 2):
             friend.say(said())
             await friend.until(lambda turn=turn: len(given) == turn)  # type: ignore[misc]
-            await friend.hears(0.3 * turn)
-            await friend.quiet(0.3)
+            await friend.hears(0.1 * turn)
     assert given == [(["greeted"], 0), (["greeted", "heard"], 1)]
 
 

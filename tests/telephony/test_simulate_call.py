@@ -110,12 +110,3 @@ async def test_it_can_be_stopped(site: Site) -> None:
     """A command that hears nothing hangs up when it was told to."""
     output = await asyncio.to_thread(simulate, "echo-live", "--url", site.url, "--seconds", 1)
     assert moments(output, "hung up by the caller") == pytest.approx([1.0], abs=0.5)
-
-
-def test_a_conversation_with_the_assistant(site: Site) -> None:
-    """Its greeting is spoken over; then it is asked, and answers."""
-    output = simulate("assistant", "--say", "What time is it?", "--key", "5@1", "--url", site.url, "--seconds", 30)
-    (answered,), (end,) = moments(output, "answered"), moments(output, "hung up by the caller")
-    greeted, *answers = moments(output, "heard")
-    assert answered < greeted < moments(output, "cleared")[0] < answers[0] < end
-    assert end < 25, "it hangs up when it has been answered"
