@@ -28,6 +28,9 @@ BEATS_MISSED = 3
 SILENT_HOURS = 1
 """After which a call is given up that was ordered, and of which the provider has not told how it ended."""
 
+LONGEST_REASON = 200
+"""Characters that a record has room for."""
+
 Status = Call.Status
 DIALLING = (Status.QUEUED, Status.RINGING)
 OPEN = (*DIALLING, Status.ANSWERED, Status.TALKING)
@@ -77,7 +80,7 @@ async def claim(provider: str, token: str, call_id: str) -> Call | None:
 
 async def finish(call: Call, status: str, reason: str, transfer_to: str = "") -> None:
     await Call.objects.filter(pk=call.pk, status__in=(*OPEN, Status.ENDED)).aupdate(
-        status=status, end_reason=reason[:200], transfer_to=transfer_to, ended_at=timezone.now()
+        status=status, end_reason=reason[:LONGEST_REASON], transfer_to=transfer_to, ended_at=timezone.now()
     )
 
 

@@ -100,7 +100,8 @@ class _Decision:
         """As the call's record has it."""
         if self.stream is not None:
             return {"status": self.status, "token": _hashed(self.token)}
-        return {"status": self.status, "end_reason": self.reason or self.words, "ended_at": timezone.now()}
+        reason = (self.reason or self.words)[: records.LONGEST_REASON]
+        return {"status": self.status, "end_reason": reason, "ended_at": timezone.now()}
 
 
 async def answer(provider: Provider, request: HttpRequest, slug: str | None = None) -> HttpResponse:
@@ -233,6 +234,10 @@ async def place_call(
     """
     number = await _own_number(stream, from_)
     _check_order(stream, to, machine)
+    try:
+        account = get_provider(provider).account()
+    except ProviderError as error:
+        raise CallNotPlaced(str(error)) from error
     call = await Call.objects.acreate(
         provider=provider,
         direction=Call.Direction.OUT,
@@ -245,7 +250,7 @@ async def place_call(
         parameters={str(name): str(value) for name, value in (parameters or {}).items()},
     )
     try:
-        call_id = await get_provider(provider).account().place_call(_order(call))
+        call_id = await account.place_call(_order(call))
     except ProviderError as error:
         if isinstance(error, ProviderSilent):
             raise CallNotPlaced(f"{error} It may call all the same: the call's record will tell.", call) from error

@@ -66,10 +66,10 @@ class TwilioAccount:
 
 
 async def _find(client: Any, number: str) -> Any:
-    found = await client.incoming_phone_numbers.list_async(phone_number=number, limit=1)
-    if not found:
-        raise ProviderError(f"{number} is none of the numbers of this Twilio account.")
-    return found[0]
+    for each in await client.incoming_phone_numbers.list_async(phone_number=number):  # those that contain it
+        if each.phone_number == number:
+            return each
+    raise ProviderError(f"{number} is none of the numbers of this Twilio account.")
 
 
 @asynccontextmanager

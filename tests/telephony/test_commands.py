@@ -104,10 +104,13 @@ def connect(*arguments: str) -> tuple[str, str]:
 
 
 def test_a_number_is_connected_and_read_back(exchange: Exchange) -> None:
+    longer = f"{OWN_NUMBER}9"
+    exchange.numbers = {longer: {"sid": "PN2", "phone_number": longer}, **exchange.numbers}
     output, errors = connect("--public-url", "https://voice.invalid/")
     assert exchange.numbers[OWN_NUMBER]["voice_url"] == "https://voice.invalid/telephony/twilio/incoming"
     assert exchange.numbers[OWN_NUMBER]["status_callback"] == "https://voice.invalid/telephony/twilio/status"
     assert exchange.numbers[OWN_NUMBER]["voice_method"] == "POST"
+    assert "voice_url" not in exchange.numbers[longer]
     number = PhoneNumber.objects.get()
     assert (number.number, number.stream.slug, number.enabled) == (OWN_NUMBER, "echo", True)
     assert "confirmed" in output

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,9 +16,12 @@ import numpy as np
 import pytest
 from aiohttp import web
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
+from streams.models import Stream
 from telephony.fastphone import FastPhoneService
 from telephony.management.commands.fastphone import stopped
+from telephony.models import FastPhone
 from telephony.providers import ProviderError
 from telephony.simulator import Caller, CallFailed, TwilioSide
 from tests.site.server import TOP, Site
@@ -124,6 +128,14 @@ async def test_a_temporary_number_leads_to_the_stream_until_it_is_given_back(sit
     with pytest.raises(CallFailed, match="404"):
         await caller(site).call()
     assert not (await knock(site)).loud_seconds()
+
+
+async def test_a_command_that_died_leaves_no_door_open(transactional_db: None) -> None:
+    stream = await Stream.objects.aget(slug="echo")
+    door = await FastPhone.objects.acreate(stream=stream, public_url="https://a.example")
+    assert await FastPhone.open() == door
+    await FastPhone.objects.aupdate(seen_at=timezone.now() - timedelta(seconds=70))
+    assert await FastPhone.open() is None
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

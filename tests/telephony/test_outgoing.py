@@ -163,7 +163,7 @@ async def test_whoever_may_be_talked_to_is(exchange: Exchange, echo: Stream, ask
 
 
 async def test_a_stream_that_is_full_when_somebody_answers(exchange: Exchange, stream: MakeStream) -> None:
-    own = await owning(await stream(Echo(), concurrency_limit=1), words_when_full="Sorry, all busy.")
+    own = await owning(await stream(Echo(), concurrency_limit=1), words_when_full="All busy. " * 30)
     talking, done = asyncio.Event(), asyncio.Event()
 
     async def talk(person: Caller) -> None:
@@ -175,9 +175,9 @@ async def test_a_stream_that_is_full_when_somebody_answers(exchange: Exchange, s
     await talking.wait()
     second = await place_call(own, PERSON)
     await exchange.calls[1]
-    assert exchange.people[1].told == ["Sorry, all busy."]
+    assert exchange.people[1].told == ["All busy. " * 30]
     await second.arefresh_from_db()
-    assert (second.status, second.end_reason) == (Status.REFUSED, "Sorry, all busy.")
+    assert (second.status, second.end_reason) == (Status.REFUSED, "All busy. " * 20)
     done.set()
 
 
@@ -268,6 +268,7 @@ async def test_a_site_that_cannot_call_says_what_it_lacks(
     settings.TELEPHONY_PUBLIC_URL, settings.TWILIO_ACCOUNT_SID = SITE, ""
     with pytest.raises(CallNotPlaced, match="Set TWILIO_ACCOUNT_SID"):
         await place_call(echo, PERSON)
+    assert not await Call.objects.aexists()
 
 
 TROUBLE = {
