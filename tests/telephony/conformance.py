@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -188,7 +189,7 @@ class ProviderConformance:
         self, number: PhoneNumber, caller: MakeCaller, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]
     ) -> None:
         calling = caller(provider=self.name, called=number.number, side=Speaking(SIDES[self.name](), **wrong))
-        assert await calling.call() == "hung up by the site"
+        assert await asyncio.wait_for(calling.call(), 20) == "hung up by the site"
         assert calling.told[-1] == number.words_when_failed
         call = await Call.objects.aget()
         assert call.status == Call.Status.FAILED
