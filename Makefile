@@ -3,8 +3,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV := .venv
 PY := $(VENV)/bin/python
-# Commands the tests start; each comes from the Debian package of the same name.
-TEST_COMMANDS := chromium
+# Commands the tests start, each with the Debian package that it comes from.
+TEST_COMMANDS := chromium:chromium turnserver:coturn ip:iproute2
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench fetch clean compiler test-commands packages
@@ -35,10 +35,11 @@ run: $(VENV)/.base ## install, migrate, fetch models, make the first admin, serv
 test: $(VENV)/.dev test-commands fetch ## install what the tests need and run them (ARGS="-k echo" to choose)
 	$(PY) -m pytest $(ARGS)
 
-check: $(VENV)/.dev ## lint, format, types, Django's checks, missing migrations
+check: $(VENV)/.dev ## lint, format, types, the deployment template, Django's checks, missing migrations
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/cfn-lint deploy/coturn/cloudformation.yaml
 	$(PY) manage.py check
 	$(PY) manage.py makemigrations --check --dry-run
 
@@ -56,11 +57,12 @@ compiler: # pip builds the speech synthesiser from C
 	@command -v cc >/dev/null || $(MAKE) --no-print-directory packages NAMES="gcc libc6-dev"
 
 test-commands:
-	@missing=""; for name in $(TEST_COMMANDS); do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	@missing=""; for each in $(TEST_COMMANDS); do command -v $${each%:*} >/dev/null || missing="$$missing $${each#*:}"; done; \
 	[ -z "$$missing" ] || $(MAKE) --no-print-directory packages NAMES="$$missing"
 
-packages: # NAMES, through apt
+packages: # NAMES, through apt; Debian's coturn would start at once and relay for anybody
 	@if [ "$$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo"; else \
 		echo "Needed: $(NAMES). Install with: sudo apt-get install $(NAMES)" >&2; exit 1; fi; \
 	echo "installing $(NAMES)"; \
+	case "$(NAMES)" in *coturn*) [ ! -d /run/systemd/system ] || $$as_root systemctl mask coturn;; esac; \
 	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(NAMES) >/dev/null

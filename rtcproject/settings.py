@@ -73,6 +73,36 @@ def channel_layer(redis_url: str) -> dict[str, Any]:
     return {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [redis_url]}}
 
 
+TURN_BACKENDS = {  # by the names that TURN_PROVIDER takes, with their options and the variables that hold them
+    "coturn": ("turn.providers.coturn.Coturn", {"urls": "TURN_URLS", "secret": "TURN_SECRET"}),
+    "cloudflare": (
+        "turn.providers.cloudflare.Cloudflare",
+        {"key_id": "CLOUDFLARE_TURN_KEY_ID", "token": "CLOUDFLARE_TURN_KEY_API_TOKEN"},
+    ),
+    "huggingface": ("turn.providers.huggingface.HuggingFace", {"token": "HF_TOKEN"}),
+    "twilio": (
+        "turn.providers.twilio.Twilio",
+        {"account_sid": "TWILIO_ACCOUNT_SID", "auth_token": "TWILIO_AUTH_TOKEN"},
+    ),
+}
+
+
+def turn_providers(names: list[str]) -> dict[str, dict[str, Any]]:
+    """Where TURN credentials come from; the first of ``names`` is the default one."""
+    if unknown := set(names) - set(TURN_BACKENDS):
+        known = ", ".join(TURN_BACKENDS)
+        raise ImproperlyConfigured(f"TURN_PROVIDER may name {known}; not {', '.join(sorted(unknown))}.")
+    providers: dict[str, dict[str, Any]] = {}
+    for name in names:
+        backend, variables = TURN_BACKENDS[name]
+        options = {
+            key: env_list(variable) if key == "urls" else os.environ.get(variable, "").strip()
+            for key, variable in variables.items()
+        }
+        providers[name if providers else "default"] = {"BACKEND": backend, "OPTIONS": options}
+    return providers
+
+
 DEBUG = env_bool("DJANGO_DEBUG", True)
 SECRET_KEY = secret_key(DEBUG)
 ALLOWED_HOSTS = env_list("DJANGO_ALLOWED_HOSTS")
@@ -158,6 +188,8 @@ STREAMS_CONNECT_TIMEOUT = 30.0  # seconds from the offer until media must flow
 STREAMS_MEDIA_TIMEOUT = 10.0  # seconds without a packet after which a client counts as gone
 STREAMS_ICE_SERVERS: list[dict[str, Any]] = []  # for clients: {"urls": …, "username": …, "credential": …}
 STREAMS_SERVER_ICE_SERVERS: list[dict[str, Any]] = []  # for this server's own end of a connection
+TURN_PROVIDERS = turn_providers(env_list("TURN_PROVIDER"))
+TURN_SERVER_PROVIDER = os.environ.get("TURN_SERVER_PROVIDER", "")  # for this server's own end; empty: none
 
 TELEPHONY_PUBLIC_URL = os.environ.get("TELEPHONY_PUBLIC_URL", "")  # what the provider calls, when behind a proxy
 TWILIO_ACCOUNT_SID = os.environ.get("TWILIO_ACCOUNT_SID", "")

@@ -38,6 +38,7 @@ class StreamAdmin(admin.ModelAdmin):
         fieldsets: list[Any] = [
             (None, {"fields": ["title", "slug", "description", "handler", "enabled"]}),
             ("Access and limits", {"fields": ["access", "groups", "concurrency_limit", "time_limit"]}),
+            ("Connection", {"fields": ["turn_provider"]}),
         ]
         given = handler_fields(obj) if self.has_change_permission(request, obj) else {}
         if options := given.get(OPTIONS_PREFIX):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Router
 
 from streams import services
@@ -31,8 +31,11 @@ async def webrtc_offer(request: HttpRequest, slug: str, body: Offer) -> dict[str
 
 
 @router.get("/{slug}/rtc_configuration", summary="RTCPeerConnection configuration for this visitor")
-async def rtc_configuration(request: HttpRequest, slug: str) -> dict[str, Any]:
-    return services.rtc_configuration(await services.find_stream(slug, await request.auser()))
+async def rtc_configuration(request: HttpRequest, slug: str, response: HttpResponse) -> dict[str, Any]:
+    caller = await visitor_of(request)
+    stream = await services.find_stream(slug, caller.user)
+    response["Cache-Control"] = "no-store"
+    return (await services.rtc_configuration(stream, caller)).for_client()
 
 
 @router.post("/{slug}/input_hook", response=Success, summary="Set the handler's inputs")

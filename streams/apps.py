@@ -15,7 +15,13 @@ class StreamsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from streams.checks import check_channel_layer, check_handlers, check_weights
+        from streams.checks import (
+            check_channel_layer,
+            check_handlers,
+            check_rtc_configurations,
+            check_turn_providers,
+            check_weights,
+        )
         from streams.media import weights
         from streams.registry import registry
 
@@ -23,6 +29,8 @@ class StreamsConfig(AppConfig):
         autodiscover_modules("stream_handlers", register_to=registry)
         checks.register(check_weights)
         checks.register(check_handlers, checks.Tags.database)
+        checks.register(check_turn_providers, checks.Tags.database)
+        checks.register(check_rtc_configurations)
         checks.register(check_channel_layer, deploy=True)
         post_migrate.connect(create_streams, sender=self)
 

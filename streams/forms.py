@@ -8,6 +8,7 @@ from streams.media.reply_on_pause import ReplyOnPause
 from streams.models import Stream
 from streams.registry import Registration, registry
 from streams.turn_taking import TurnTakingForm
+from turn.services import DEFAULT, provider_names
 
 # An option called x is the form field option-x, so it cannot clash with a model field.
 OPTIONS_PREFIX = "option"
@@ -19,6 +20,12 @@ class StreamAdminForm(forms.ModelForm):
 
     handler = forms.ChoiceField(
         help_text="What answers in this stream. Another handler starts with its own options, shown here after saving."
+    )
+
+    turn_provider = forms.ChoiceField(
+        label="TURN provider",
+        required=False,
+        help_text="Gives visitors the relay through which they connect where there is no direct way.",
     )
 
     class Meta:
@@ -33,10 +40,13 @@ class StreamAdminForm(forms.ModelForm):
             "groups",
             "concurrency_limit",
             "time_limit",
+            "turn_provider",
         ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if isinstance(provider := self.fields.get("turn_provider"), forms.ChoiceField):
+            provider.choices = turn_provider_choices(self.instance)
         choices = [(registration.name, f"{registration.title} ({registration.name})") for registration in registry]
         current = self.instance.handler
         if current and current not in registry:
@@ -65,6 +75,19 @@ class StreamAdminForm(forms.ModelForm):
         turn_taking = given.get(TURN_TAKING_PREFIX)
         if isinstance(turn_taking, TurnTakingForm) and turn_taking.is_valid():
             self.instance.turn_taking = turn_taking.values()
+
+
+def turn_provider_choices(stream: Stream) -> list[tuple[str, str]]:
+    """Blank is what the code says, else the site's default; a name that has gone from the settings is still shown."""
+    names = provider_names()
+    given = stream.registration is not None and stream.registration.rtc_configuration is not None
+    unchosen = "As in the code" if given else "The site's default" if DEFAULT in names else "None"
+    gone = [stream.turn_provider] if stream.turn_provider and stream.turn_provider not in names else []
+    return [
+        ("", unchosen),
+        *((name, f"{name} (not in settings any more)") for name in gone),
+        *((name, name) for name in names if name != DEFAULT or given),
+    ]
 
 
 def handler_forms(stream: Stream | None, data: Any = None, files: Any = None) -> dict[str, forms.BaseForm]:

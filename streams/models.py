@@ -58,6 +58,7 @@ class Stream(models.Model):
         validators=[MinValueValidator(1)],
         help_text="Seconds a session may last. Empty: no limit.",
     )
+    turn_provider = models.CharField("TURN provider", max_length=50, blank=True)
     options = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder, editable=False)
     turn_taking = models.JSONField(default=dict, blank=True, editable=False)  # what differs from the code
     created_at = models.DateTimeField(auto_now_add=True)

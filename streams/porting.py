@@ -11,7 +11,7 @@ from django.forms import BaseForm
 from streams.live.manager import manager
 from streams.live.outbox import Output
 from streams.media.outputs import AdditionalOutputs
-from streams.registry import register
+from streams.registry import RTCConfiguration, register
 
 
 class Stream:
@@ -20,7 +20,8 @@ class Stream:
     name: of the handler; by default ``ui_args["title"]`` or the function's or class's own name
     additional_inputs: a django.forms.Form class, where FastRTC has Gradio components
     additional_outputs: how the page shows outputs: "text", "number", "json", "chat" or "image", or a list of these
-    The arguments that concern Gradio are accepted and ignored; ICE servers are the site's settings.
+    rtc_configuration, server_rtc_configuration: a dict or a function that returns one; None: the site's settings
+    The arguments that concern Gradio are accepted and ignored.
     """
 
     def __init__(
@@ -34,6 +35,8 @@ class Stream:
         time_limit: float | None = None,
         allow_extra_tracks: bool = False,
         rtp_params: dict[str, Any] | None = None,
+        rtc_configuration: RTCConfiguration | None = None,
+        server_rtc_configuration: RTCConfiguration | None = None,
         track_constraints: dict[str, Any] | None = None,
         additional_inputs: type[BaseForm] | None = None,
         additional_outputs: str | list[str] | None = None,
@@ -54,6 +57,8 @@ class Stream:
             time_limit=time_limit,
             allow_extra_tracks=allow_extra_tracks,
             rtp_params=rtp_params,
+            rtc_configuration=rtc_configuration,
+            server_rtc_configuration=server_rtc_configuration,
             track_constraints=track_constraints,
             **({"title": str(ui["title"])} if ui.get("title") else {}),
             **({"description": str(ui["subtitle"])} if ui.get("subtitle") else {}),

@@ -1,8 +1,8 @@
 """Which handlers this site has. Filled by the `stream_handlers` module of every installed app."""
 
+import dataclasses
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db.models import TextChoices
 from django.forms import BaseForm
 
-from streams.media.adapt import as_handler
+from streams.media.adapt import as_async, as_handler
 from streams.media.handlers import Handler
 
 
@@ -33,16 +33,20 @@ class Access(TextChoices):
     GROUP = "group", "Chosen groups"
 
 
+RTCConfiguration = Mapping[str, Any] | Callable[[], Any]
+
 OUTPUTS = ("text", "number", "json", "chat", "image")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Registration:
     """What the code says about a handler. `access` and the limits are only defaults for its first Stream.
 
     inputs: a Form; visitors fill it, and its cleaned values reach the handler in field order.
     outputs: how the page shows what the handler publishes, one of OUTPUTS or a list of them, one per value.
     options: a Form that an administrator fills per stream.
+    rtc_configuration, server_rtc_configuration: what RTCPeerConnection takes, for visitors and for this server's end:
+        a dict, or a function, sync or async, that returns one and is called for each connection. None: the site's.
     track_constraints, rtp_params: what the page gives to getUserMedia and RTCRtpSender.setParameters.
     video_bitrate: lowest and highest bit rate of the video that is sent, in bits per second.
     """
@@ -56,6 +60,9 @@ class Registration:
     inputs: type[BaseForm] | None = None
     outputs: str | Sequence[str] | None = None
     options: type[BaseForm] | None = None
+    # These two may hold a password.
+    rtc_configuration: RTCConfiguration | None = dataclasses.field(default=None, repr=False)
+    server_rtc_configuration: RTCConfiguration | None = dataclasses.field(default=None, repr=False)
     track_constraints: dict[str, Any] | None = None
     rtp_params: dict[str, Any] | None = None
     video_bitrate: tuple[int, int] | None = None
@@ -87,6 +94,10 @@ class Registration:
         for output in self.output_kinds:
             if output not in OUTPUTS:
                 yield f"an output is {output!r} but must be one of {', '.join(OUTPUTS)}."
+        for field in ("rtc_configuration", "server_rtc_configuration"):
+            given = getattr(self, field)
+            if given is not None and not isinstance(given, Mapping) and not callable(given):
+                yield f"{field} must be a dictionary or a function that returns one, not {type(given).__name__}."
         for field in ("concurrency_limit", "time_limit"):
             limit = getattr(self, field)
             if limit is not None and limit <= 0:
@@ -96,6 +107,17 @@ class Registration:
     def prototype(self) -> Handler:
         """What is copied for each session."""
         return as_handler(self.handler, str(self.modality), str(self.mode))
+
+    @cached_property
+    def client_ice(self) -> Mapping[str, Any] | Callable[[], Awaitable[Any]] | None:
+        """``rtc_configuration``, fit for the event loop."""
+        return as_async(self.rtc_configuration) if callable(self.rtc_configuration) else self.rtc_configuration
+
+    @cached_property
+    def server_ice(self) -> Mapping[str, Any] | Callable[[], Awaitable[Any]] | None:
+        """``server_rtc_configuration``, fit for the event loop."""
+        given = self.server_rtc_configuration
+        return as_async(given) if callable(given) else given
 
     @property
     def output_kinds(self) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.utils.crypto import salted_hmac
 
 from streams.live.manager import LiveSession, manager
 from streams.live.outbox import Gap, Output
@@ -29,7 +30,7 @@ from streams.models import Stream, Visitor
 from streams.registry import Registration, registry
 from streams.signals import reply_finished
 from streams.turn_taking import usable
-from turn.services import ice_servers, server_ice_servers
+from turn.services import Configuration, client_configuration, server_configuration
 
 logger = logging.getLogger(__name__)
 
@@ -117,9 +118,18 @@ async def find_stream(slug: str, user: Visitor) -> Stream:
     return stream
 
 
-def rtc_configuration(stream: Stream) -> dict[str, object]:
+async def rtc_configuration(stream: Stream, caller: Caller) -> Configuration:
     """What a client passes to RTCPeerConnection."""
-    return {"iceServers": ice_servers()}
+    given = stream.registration.client_ice if stream.registration else None
+    return await client_configuration(_opaque(caller), stream.turn_provider, given)
+
+
+def _opaque(caller: Caller) -> str:
+    """A name for a relay's log, which tells who somebody is only to this site."""
+    kind, _, key = caller.owner.partition(":")
+    if kind == "user":
+        return f"user-{key}"
+    return f"{kind}-{salted_hmac('turn', key).hexdigest()[:16]}" if key else ""
 
 
 # -- sessions -----------------------------------------------------------------------------------------------------
@@ -131,10 +141,13 @@ async def answer_offer(stream: Stream, caller: Caller, webrtc_id: str, sdp: str 
         raise OfferError("The offer has no sdp. Send the browser's localDescription.")
     if len(sdp) > MAX_SDP:
         raise OfferTooLarge
+    _check_admission(stream, webrtc_id)  # before anybody is asked for credentials
+    ours = await server_configuration(stream.registration.server_ice if stream.registration else None)
     registration = _check_admission(stream, webrtc_id)
     transport = WebRTCTransport(
         WebRTCConfig(
-            ice_servers=list(server_ice_servers()),
+            ice_servers=ours.ice_servers,
+            relay_only=ours.ice_transport_policy == "relay",
             media_timeout=settings.STREAMS_MEDIA_TIMEOUT,
             allow_extra_tracks=registration.allow_extra_tracks,
             video_bitrate=registration.video_bitrate,

@@ -5,6 +5,8 @@ from django import forms
 
 from streams.media import ReplyOnPause
 from streams.registry import Registry, registry
+from tests.certificate import own_certificate
+from tests.coturn import Coturn, own_addresses, running_coturn
 
 
 class GreeterOptions(forms.Form):
@@ -25,3 +27,19 @@ def handlers(monkeypatch: pytest.MonkeyPatch) -> Registry:
     registry.register("parrot", ReplyOnPause(say_back))
     registry.register("greeter", ReplyOnPause(say_back), title="Greeter", options=GreeterOptions)
     return registry
+
+
+@pytest.fixture(scope="session")
+def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
+    """A TURN server that shares a secret with the site: credentials expire. It relays to this machine."""
+    folder = tmp_path_factory.mktemp("coturn")
+    with running_coturn(folder, own_certificate(folder), peers=own_addresses()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def coturn_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
+    """A TURN server with users and passwords of its own."""
+    folder = tmp_path_factory.mktemp("coturn-users")
+    with running_coturn(folder, own_certificate(folder), users=True, peers=own_addresses()) as server:
+        yield server

@@ -7,6 +7,9 @@ class TurnConfig(AppConfig):
     verbose_name = "TURN"
 
     def ready(self) -> None:
-        from turn.checks import check_ice_servers
+        from turn.checks import CHECKS, DEPLOY_CHECKS
 
-        register(check_ice_servers)
+        for check in CHECKS:
+            register(check)
+        for check in DEPLOY_CHECKS:
+            register(check, deploy=True)

@@ -43,7 +43,7 @@ class Recording:
 def load(split: Split | Literal["all"] = "all", kind: Kind | Literal["all"] = "all") -> list[Recording]:
     """The clips of a split, fetched at the first use. Raises FetchFailed."""
     clips = [_recording(clip) for clip in CLIPS if split in ("all", clip.split) and kind in ("all", clip.kind)]
-    phrases = [phrase for phrase in PHRASES if split in ("all", phrase.split) and kind in ("all", "synthetic")]
+    phrases = PHRASES if split != "report" and kind in ("all", "synthetic") else []
     return clips + [_synthesis(phrase) for phrase in phrases]
 
 
@@ -60,4 +60,4 @@ def _recording(clip: Clip) -> Recording:
 
 def _synthesis(phrase: Phrase) -> Recording:
     rate, samples, utterance = spoken(phrase)
-    return Recording(phrase.name, "synthetic", phrase.split, rate, samples, [utterance])
+    return Recording(phrase.name, "synthetic", "tune", rate, samples, [utterance])

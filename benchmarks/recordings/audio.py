@@ -1,8 +1,8 @@
 """Sound of the clips: reading files, cutting, and the room's own silence around what was cut."""
 
 import io
-import wave
 
+import av
 import numpy as np
 import numpy.typing as npt
 
@@ -56,6 +56,7 @@ def room_silence(room: Samples, rate: int, size: int) -> npt.NDArray[np.float64]
 def _read(content: bytes, member: str) -> tuple[int, Samples]:
     if member.endswith(".raw"):
         return 16_000, np.frombuffer(content, dtype="<i2")
-    with wave.open(io.BytesIO(content)) as wav:
-        assert (wav.getnchannels(), wav.getsampwidth()) == (1, 2), member
-        return wav.getframerate(), np.frombuffer(wav.readframes(wav.getnframes()), dtype="<i2")
+    with av.open(io.BytesIO(content), "r") as file:
+        to_mono = av.AudioResampler(format="s16", layout="mono")
+        decoded = [part.to_ndarray()[0] for frame in file.decode(audio=0) for part in to_mono.resample(frame)]
+        return file.streams.audio[0].rate, np.concatenate(decoded)

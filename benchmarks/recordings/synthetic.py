@@ -1,7 +1,7 @@
 """Phrases spoken by the synthesiser flite, whose ends are known from the synthesis: orders, questions, hesitations.
 
-Nothing is installed: flite and its voices are read out of their Debian packages. The voices slt and awb are in "tune",
-rms and kal in "report". A hesitation is two or three syntheses with silence between them.
+Nothing is installed: flite and its voices are read out of their Debian packages. All are for tuning. A hesitation is
+two or three syntheses with silence between them.
 """
 
 import os
@@ -15,13 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.recordings.audio import LEAD, room_silence, surrounded
-from benchmarks.recordings.catalogue import Split
 from benchmarks.recordings.packages import Package, unpacked
 from streams.media.audio import Samples
 
 _FLITE = Package("debian", "flite", "2.2-5", "BSD-style")
 _VOICES = Package("debian", "libflite1", "2.2-5", "BSD-style")
-_SPLITS: dict[str, Split] = {"slt": "tune", "awb": "tune", "rms": "report", "kal": "report"}
 
 
 @dataclass(frozen=True)
@@ -35,10 +33,6 @@ class Phrase:
     @property
     def name(self) -> str:
         return f"{self.voice}-{self.title}"
-
-    @property
-    def split(self) -> Split:
-        return _SPLITS[self.voice]
 
 
 PHRASES = [

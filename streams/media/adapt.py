@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from streams.media.functions import is_coroutine
 from streams.media.handlers import Handler, StreamHandlerBase
 from streams.media.replying import AudioGenerator
+from streams.media.threads import UserThread
 from streams.media.video import VideoHandler, VideoStreamHandler
 
 
@@ -34,3 +38,20 @@ def _wrapped(function: Callable[..., Any], modality: str, mode: str) -> Handler:
     raise TypeError(
         f"Modality {modality!r} in mode {mode!r} needs {needed}; a plain function cannot say when it is asked."
     )
+
+
+def as_async(function: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
+    """Return what calls ``function``, sync or async; a sync one in a thread of its own."""
+
+    @functools.wraps(function)
+    async def call() -> Any:
+        if is_coroutine(function):
+            return await function()
+        thread = UserThread(f"stream-{getattr(function, '__name__', 'function')}")
+        try:
+            result = await thread.run(function)
+        finally:
+            thread.stop()
+        return await result if inspect.isawaitable(result) else result  # a lambda around an async function
+
+    return call

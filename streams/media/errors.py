@@ -10,6 +10,8 @@
     ├── ConnectionClosed          the session has ended                                   200
     ├── ConcurrencyLimitReached   the stream is full; carries ``limit``                   200
     ├── ServerFull                this worker is full                                     503
+    ├── PortsExhausted            no UDP port is left in the configured range             503
+    ├── NoCandidates              the server has no address to offer a client             503
     └── ShuttingDown              this worker takes no new sessions                       503
     WebRTCError                   raised by a handler: its text is shown to the client
 
@@ -88,6 +90,18 @@ class ServerFull(StreamsError):
     code = "server_full"
     status = 503
     detail = "The server has as many sessions as it can carry. Try again in a moment."
+
+
+class PortsExhausted(StreamsError):
+    code = "ports_exhausted"
+    status = 503
+    detail = "The server has no network port left for another connection. Try again in a moment."
+
+
+class NoCandidates(StreamsError):
+    code = "no_candidates"
+    status = 503
+    detail = "The server cannot be reached for sound and picture: it has no network address to offer."
 
 
 class ShuttingDown(StreamsError):

@@ -19,11 +19,14 @@ class InterruptionOptions:
     min_speech: seconds of speech
     min_words: words that the recogniser must have heard, where there is a recogniser; 0 does not ask it
     acknowledgements: phrases, in small letters, that are no interruption however often they come
+    rejoin: who goes on speaking soon after their last word, over the answer to it, had not finished: the next reply is
+        given both parts as one utterance, and its ReplyTiming ``continues``
     """
 
     min_speech: float = 0.2
     min_words: int = 0
     acknowledgements: frozenset[str] = ACKNOWLEDGEMENTS
+    rejoin: bool = False
 
     def means_it(self, text: str) -> bool:
         """Tell whether these words are an interruption."""

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MIDDLE = 0.3
+MIDDLE = 0.2
 """Completeness at which the wait is half way between the longest and the shortest."""
 STEEPNESS = 4.0
 """Of the logistic curve between the two, over the logit of the completeness."""

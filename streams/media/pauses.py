@@ -40,7 +40,7 @@ class AlgoOptions:
     pre_roll: float = 0.3
     end_of_utterance: EndOfUtterance = "auto"
     shortest_wait: float = 0.13
-    longest_wait: float = 0.84
+    longest_wait: float = 0.8
 
     @property
     def wants_semantic(self) -> bool:
@@ -119,6 +119,10 @@ class PauseDetector:
     """Seconds of silence after which suspected speech was none, though it still counts if more of it follows."""
     BLIP = 0.04
     """Seconds of speech that do not end a silence: a breath, a click of the tongue."""
+    MURMUR = 0.3
+    """Speech probability of what may be the beginning, if speech follows within a pause: an "uh" with half a voice."""
+    MURMURED = 1.0
+    """Seconds of such a beginning that are kept at most."""
 
     def __init__(
         self,
@@ -179,6 +183,7 @@ class PauseDetector:
         self._kept_length = 0.0
         self._run = self._spoken = 0.0
         self._speech_began = self._speech_ended = self.clock
+        self._murmur_began = self._murmur_ended = -math.inf
         self._forget_question()
 
     def captured(self, seconds: float | None = None) -> Samples:
@@ -204,6 +209,7 @@ class PauseDetector:
         self._run = self._run + hop if self._speech else 0.0
         self._spoken += hop * self._speech
         self._slide(hop, self._certainty(probability))
+        self._follow_murmur(hop, probability)
         self._kept.append(samples)
         self._kept_length += hop
         if self._state is _State.TALKING:
@@ -243,12 +249,11 @@ class PauseDetector:
     def _while_not_talking(self, hop: float) -> list[Event]:
         if self._state is _State.QUIET:
             if not self._speech:
-                self.forget_before(self.clock - self.options.pre_roll)
+                self._forget_quiet(self.clock)
                 return []
             self._state = _State.SUSPECTED
             self._speech_began = self.clock - hop
-            self.forget_before(self._speech_began - self.options.pre_roll)
-        self.forget_before(self.clock - self._window_length - self.options.pre_roll)
+        self._forget_quiet(max(self._speech_began, self.clock - self._window_length))
         if self._has_begun():
             self._state = _State.TALKING
             self._learn()
@@ -256,7 +261,7 @@ class PauseDetector:
         if self._window_speech < 1e-9:
             self._state = _State.QUIET
             self._spoken = 0.0
-            self.forget_before(self.clock - self.options.pre_roll)
+            self._forget_quiet(self.clock)
         if self._held and self.clock - self._speech_ended >= self.DISMISS:
             self._held = False
             return [SpeechDismissed()]
@@ -264,6 +269,19 @@ class PauseDetector:
             self._held = True
             return [SpeechSuspected()]
         return []
+
+    def _follow_murmur(self, hop: float, probability: float) -> None:
+        if probability < self.MURMUR:
+            return
+        if self.clock - hop - self._murmur_ended > self.options.longest_wait:
+            self._murmur_began = self.clock - hop
+        self._murmur_ended = self.clock
+
+    def _forget_quiet(self, moment: float) -> None:
+        """Drop what was heard before ``moment``, but for a murmur that may lead to it, and the pre-roll."""
+        if moment - self._murmur_ended <= self.options.longest_wait:
+            moment = min(moment, max(self._murmur_began, moment - self.MURMURED))
+        self.forget_before(moment - self.options.pre_roll)
 
     def _has_begun(self) -> bool:
         if self._window_speech <= self.options.started_talking_threshold + 1e-9:

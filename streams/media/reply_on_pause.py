@@ -23,7 +23,7 @@ from streams.media.functions import is_coroutine
 from streams.media.interruptions import InterruptionOptions
 from streams.media.messages import log
 from streams.media.outputs import WebRTCData
-from streams.media.patience import Patience
+from streams.media.patience import CONTINUATION, Patience
 from streams.media.pauses import (
     AlgoOptions,
     Event,
@@ -81,6 +81,10 @@ class ReplyOnPause(DeterminesPause):
     """Where a model of somebody else's runs; it may take longer than a frame."""
     _subclass: PauseQuestions | None = None
     """Says when the speaker has finished, where a subclass overrides ``determine_pause``."""
+    # As long as it has not begun, there is nothing to end.
+    _words: asyncio.Task[None] | None = None
+    _questions: set[asyncio.Task[None]] = set()
+    _stall: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -150,10 +154,10 @@ class ReplyOnPause(DeterminesPause):
         rate, options = self.input_sample_rate, self.algo_options
         if self.determines_pauses:
             options = options_for_interruptions(options)
-        self._words: asyncio.Task[None] | None = None
-        self._questions: set[asyncio.Task[None]] = set()
+        self._words, self._stall = None, None
+        self._questions = set()
         self._doubted = False
-        self._stall: asyncio.TimerHandle | None = None
+        self._answered: SpeechPaused | None = None
         # Off the loop: the first session of a stream may be the first that wants the model.
         self._judge = await _judging_utterances.run(self._completeness_model)
         patience = Patience(options.shortest_wait, options.longest_wait) if self._judge is not None else None
@@ -367,13 +371,27 @@ class ReplyOnPause(DeterminesPause):
         if self._subclass is not None and not isinstance(paused, PauseDetermined):
             return
         self.port.send_message(log("pause_detected"))
+        continues = self._continues(paused)
+        if continues is not None:
+            audio = np.concatenate([continues.audio, paused.audio])
+            paused = dataclasses.replace(paused, audio=audio, began=continues.began)
+        self._answered = paused
         self._reply_to(
             (self.input_sample_rate, paused.audio[None, :]),
             decided=paused.decided,
             speech_began=paused.began,
             speech_ended=paused.at,
             completeness=paused.completeness,
+            continues=continues is not None,
         )
+
+    def _continues(self, paused: SpeechPaused) -> SpeechPaused | None:
+        """The utterance before, if it was answered too soon, and this is the rest of it."""
+        before, reply = self._answered, self.timing
+        if not self.interruption.rejoin or before is None or reply is None or not reply.interrupted:
+            return None
+        answered_it = reply.decided == before.decided
+        return before if answered_it and paused.began - before.at < CONTINUATION else None
 
     def _reply_to(self, audio: Audio, text: str = "", **times: Any) -> None:
         self._settle()

@@ -23,6 +23,8 @@ class ReplyTiming:
     speech_ended: float | None = None
     completeness: float | None = None
     """How complete the utterance sounded, 0 to 1; None when silence alone decided."""
+    continues: bool = False
+    """Whether the utterance begins with the one before, which had been answered too soon."""
     first_item: float | None = None
     """When the reply function yielded its first audio."""
     first_packet: float | None = None

@@ -67,6 +67,8 @@ ALLOWED = {
 ALSO_ALLOWED = {
     ("telephony.consumers", "streams.daphne_socket"),
     ("telephony.consumers", "streams.socket_consumer"),
+    ("streams.forms", "turn.services"),  # an administrator chooses among the providers
+    ("streams.checks", "turn.*"),  # and the streams' choices are checked
     ("rtcproject.api", "streams.*"),
     ("rtcproject.api", "telephony.*"),
     ("rtcproject.api", "turn.*"),
@@ -83,6 +85,7 @@ ENTRANCES = {
     "streams.consumers": ["streams.routing"],
 }
 ONLY_IN = {
+    "aioice": ["streams.media.transports.ice", "turn.allocation", "turn.failures"],
     "aiortc": [f"streams.media.transports.{name}" for name in ("webrtc", "tracks", "pictures")],
 }
 INSIDE_FUNCTIONS_ONLY = {"espeakng_loader", "httpx", "kokoro_onnx", "onnxruntime", "pymicro_wakeword", "ttspico"}

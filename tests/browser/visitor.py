@@ -99,8 +99,10 @@ class Visitors:
         *,
         camera: Path | None = None,
         allow: bool = True,
+        script: str = "",
         **context: Any,
     ) -> Visitor:
+        """``script`` runs before those of each page."""
         flags = [*FLAGS, "--use-fake-device-for-media-stream=device-count=2"]
         flags.append("--use-fake-ui-for-media-stream" + ("" if allow else "=deny"))
         if microphone:
@@ -112,6 +114,7 @@ class Visitors:
         page = await (await browser.new_context(**context)).new_page()
         visitor = Visitor(page)
         self._all.append(visitor)
+        await page.add_init_script(script)
         await page.goto(path if path.startswith("http") else self.site + path)
         return visitor
 

@@ -6,13 +6,20 @@ import asyncio
 import base64
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from fractions import Fraction
 from typing import Any, Literal
 
 import av
 import numpy as np
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 from aiortc.mediastreams import MediaStreamError
 
 from streams.media import mulaw
@@ -126,16 +133,21 @@ class Recorder:
 class Peer(Recorder):
     """One WebRTC client. ``heard`` is mono at 48 kHz, ``seen`` RGB.
 
-    ``audio`` and ``video``: the direction that is offered, None for no such media.
+    ``audio`` and ``video``: the direction that is offered, None for no such media. ``configuration``: as the site's
+    API gives it.
     """
 
     def __init__(
-        self, webrtc_id: str = "", audio: Direction | None = "sendrecv", video: Direction | None = None
+        self,
+        webrtc_id: str = "",
+        audio: Direction | None = "sendrecv",
+        video: Direction | None = None,
+        configuration: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.webrtc_id = webrtc_id or uuid.uuid4().hex
         self.audio, self.video = audio, video
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.pc = RTCPeerConnection(as_aiortc(configuration or {}))
         self.voice = SpokenTrack()
         self.camera = FilmedTrack()
         self.seen: list[Picture] = []
@@ -209,6 +221,11 @@ class Peer(Recorder):
             self.connected.set()
         if self.pc.connectionState in ("closed", "failed"):
             self.closed.set()
+
+
+def as_aiortc(configuration: Mapping[str, Any]) -> RTCConfiguration:
+    servers = [RTCIceServer(**server) for server in configuration.get("iceServers", [])]
+    return RTCConfiguration(servers, RTCIceTransportPolicy(configuration.get("iceTransportPolicy", "all")))
 
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]

@@ -10,18 +10,11 @@ import logging
 import ssl
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -33,6 +26,7 @@ from streams.media.outputs import Emitted
 from streams.media.session import Reason
 from streams.models import Stream
 from tests import speech
+from tests.certificate import own_certificate
 from tests.listening import find
 from tests.loopback.conftest import MakePeer, MakeSocket, MakeStream, poster, sessions_gone
 from tests.loopback.peer import SocketPeer
@@ -557,21 +551,6 @@ async def test_a_full_or_stopping_worker_says_so(
 
 
 # -- on a real server, with the short way of streams.daphne_socket
-
-
-def own_certificate(folder: Path) -> Path:
-    """For localhost, signed by itself."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
-    addresses = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    signed = builder.add_extension(addresses, critical=False).sign(key, hashes.SHA256())
-    file = folder / "own.pem"
-    file.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + signed.public_bytes(Encoding.PEM)
-    )
-    return file
 
 
 def media(samples: Samples) -> str:

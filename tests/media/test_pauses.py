@@ -173,7 +173,24 @@ def test_sparse_clicks_do_not_pile_up() -> None:
     began = listener.clock
     listener.hear(1, SPEECH).hear(1, 0)
     at, event = listener.paused()
-    assert at - event.audio.size / RATE > began - 1.5
+    assert at - event.audio.size / RATE > began - 2
+
+
+@pytest.mark.parametrize("seconds_before", [0.1, 0.5, 0.7])
+def test_an_uh_with_half_a_voice_belongs_to_what_follows(seconds_before: float) -> None:
+    listener = Listener().hear(3.2, 0)
+    began = listener.clock
+    listener.hear(0.128, 0.35).hear(seconds_before, 0.05).hear(1, SPEECH).hear(1, 0)
+    at, event = listener.paused()
+    assert at - event.audio.size / RATE == pytest.approx(began - 0.3, abs=2 * SECONDS)
+
+
+def test_a_murmur_long_before_is_not_kept() -> None:
+    listener = Listener().hear(3.2, 0).hear(0.128, 0.35).hear(1.6, 0.05)
+    began = listener.clock
+    listener.hear(1, SPEECH).hear(1, 0)
+    at, event = listener.paused()
+    assert at - event.audio.size / RATE == pytest.approx(began - 0.3, abs=SECONDS)
 
 
 def test_a_long_speech_is_answered() -> None:

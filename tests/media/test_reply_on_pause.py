@@ -8,6 +8,7 @@ import pytest
 
 from streams.media.audio import Audio, Samples
 from streams.media.errors import WebRTCError
+from streams.media.interruptions import InterruptionOptions
 from streams.media.outputs import AdditionalOutputs, CloseStream, Emitted
 from streams.media.pauses import AlgoOptions
 from streams.media.reply_on_pause import ReplyOnPause
@@ -588,3 +589,36 @@ async def test_a_client_that_falls_silent_altogether_is_answered() -> None:
         await asyncio.sleep(5)
         await talk.ask()
         assert len(talk.utterances) == 2
+
+
+async def test_a_session_that_never_connects_ends_without_a_complaint(caplog: pytest.LogCaptureFixture) -> None:
+    client = Client(ReplyOnPause(lambda audio: None))
+    await client.session.close(Reason.CONNECT_TIMEOUT)
+    assert "failed while closing" not in caplog.text
+
+
+# -- who had not finished
+
+
+async def test_who_goes_on_over_the_answer_is_given_whole() -> None:
+    async with Conversation(interruption=InterruptionOptions(rejoin=True)) as talk:
+        await talk.client.speak(voice(1), silence(0.7), voice(0.8), silence(0.62))
+        first, both = talk.utterances
+        assert both[1].tolist()[0][: first[1].size] == first[1].tolist()[0]
+        assert both[1].size > first[1].size + 0.8 * both[0]
+        timing = talk.handler.timing
+        assert timing is not None
+        assert timing.continues
+        assert timing.speech_began == pytest.approx(0, abs=0.05)
+
+
+@pytest.mark.parametrize("case", ["not asked for", "long after", "the answer was heard to its end"])
+async def test_what_is_said_anew_stands_alone(case: str) -> None:
+    options = InterruptionOptions(rejoin=case != "not asked for")
+    reply = (lambda audio: said(0.1)) if case.startswith("the answer") else (lambda audio: said(3))
+    async with Conversation(reply, interruption=options) as talk:
+        await talk.client.speak(voice(1), silence(2 if case == "long after" else 1), voice(0.8), silence(0.62))
+        first, second = talk.utterances
+        assert second[1].size < first[1].size + 0.4 * second[0]
+        assert talk.handler.timing is not None
+        assert not talk.handler.timing.continues

@@ -1,14 +1,16 @@
 """The real site in a process of its own."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,10 +26,17 @@ class Site:
 
 
 @contextmanager
-def running_site(var: Path, *, certificate: Path | None = None) -> Iterator[Site]:
+def running_site(
+    var: Path,
+    *,
+    certificate: Path | None = None,
+    turn_providers: Mapping[str, Any] | None = None,
+    within: Sequence[str] = (),
+) -> Iterator[Site]:
     """Start it with a fresh database in ``var`` and an administrator "ada". It must stop with 0 on SIGTERM.
 
-    ``certificate``: a PEM file with certificate and key, to serve by TLS.
+    ``certificate``: a PEM file with certificate and key, to serve by TLS. ``turn_providers``: as the setting.
+    ``within``: a command to start it with, as ``ip netns exec …``; it then listens on the Unix socket in ``var``.
 
     Its log must show no traceback but the deliberate ones.
     """
@@ -36,6 +45,7 @@ def running_site(var: Path, *, certificate: Path | None = None) -> Iterator[Site
         "DJANGO_SETTINGS_MODULE": "tests.site.settings",
         "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
         "VAR_DIR": str(var),
+        "TEST_TURN_PROVIDERS": json.dumps(turn_providers or {}),
     }
     manage = [sys.executable, "manage.py"]
     subprocess.run([*manage, "migrate", "--verbosity=0"], cwd=TOP, env=environment, check=True)
@@ -45,12 +55,14 @@ def running_site(var: Path, *, certificate: Path | None = None) -> Iterator[Site
     port = free_port()
     keys = f"ssl:{port}:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
     address = ["-b", "127.0.0.1", "-p", str(port)] if certificate is None else ["-e", keys]
-    daphne = [sys.executable, "-m", "daphne", *address, "rtcproject.asgi:application"]
+    if within:
+        address = ["-u", str(var / "socket")]
+    daphne = [*within, sys.executable, "-m", "daphne", *address, "rtcproject.asgi:application"]
     log = var / "daphne.log"
     with log.open("w") as output:
         server = subprocess.Popen(daphne, cwd=TOP, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
-        wait_for(server, port, log)
+        wait_for(server, var / "socket" if within else ("127.0.0.1", port), log)
         yield Site(f"{'http' if certificate is None else 'https'}://127.0.0.1:{port}", server, log)
     finally:
         server.terminate()
@@ -70,10 +82,11 @@ def free_port() -> int:
         return port
 
 
-def wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def wait_for(server: subprocess.Popen[bytes], address: Path | tuple[str, int], log: Path) -> None:
+    family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET
     while server.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+        with socket.socket(family) as probe:
+            if probe.connect_ex(str(address) if isinstance(address, Path) else address) == 0:
                 return
         time.sleep(0.05)
     pytest.fail(f"The site did not start:\n{log.read_text()}")

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from django import forms
+from django.conf import settings
 
 from streams.media import (
     AdditionalOutputs,
@@ -168,3 +169,5 @@ register("ask-first", AskFirst(), inputs=Word)
 register("plain-echo", PlainEcho())
 register("one-for-webrtc", PlainEcho(), concurrency_limit=1)
 register("one-for-websocket", PlainEcho(), concurrency_limit=1)
+for provider in settings.TURN_PROVIDERS:
+    register(f"through-{provider}", PlainEcho())

@@ -5,8 +5,9 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
-from streams.media import AlgoOptions
+from streams.media import AlgoOptions, ReplyOnPause
 from streams.models import Stream
 from streams.registry import Registry
 
@@ -217,3 +218,37 @@ def test_bad_turn_taking_that_is_stored_can_be_mended(admin: Client, stored: Any
     admin.post(change_url(stream), form_data(**{"turn-pre_roll": "0.4"}))
     stream.refresh_from_db()
     assert stream.turn_taking == {"pre_roll": 0.4}
+
+
+COTURN = {"BACKEND": "turn.providers.coturn.Coturn", "OPTIONS": {"urls": "turn:a", "secret": "s"}}
+
+
+def provider_choices(admin: Client, stream: Stream) -> list[tuple[str, str]]:
+    return list(admin.get(change_url(stream)).context["adminform"].form.fields["turn_provider"].choices)
+
+
+def test_the_turn_provider_is_chosen_among_those_of_the_settings(
+    admin: Client, handlers: Registry, settings: Settings
+) -> None:
+    stream = Stream.objects.create(slug="s", title="S", handler="parrot")
+    assert provider_choices(admin, stream) == [("", "None")]
+    settings.TURN_PROVIDERS = {"office": COTURN, "default": COTURN}
+    assert provider_choices(admin, stream) == [("", "The site's default"), ("office", "office")]
+    admin.post(change_url(stream), form_data(turn_provider="office"))
+    stream.refresh_from_db()
+    assert stream.turn_provider == "office"
+    refused = admin.post(change_url(stream), form_data(turn_provider="smoke"))
+    assert "turn_provider" in errors(refused)
+
+    handlers.register("own", ReplyOnPause(print), rtc_configuration={"iceServers": []})
+    own = Stream.objects.create(slug="own", title="Own", handler="own")
+    assert provider_choices(admin, own) == [("", "As in the code"), ("default", "default"), ("office", "office")]
+
+
+def test_a_turn_provider_gone_from_the_settings_is_shown_and_kept(admin: Client, settings: Settings) -> None:
+    settings.TURN_PROVIDERS = {"default": COTURN}
+    stream = Stream.objects.create(slug="s", title="S", handler="parrot", turn_provider="office")
+    assert ("office", "office (not in settings any more)") in provider_choices(admin, stream)
+    admin.post(change_url(stream), form_data(turn_provider="office", title="Renamed"))
+    stream.refresh_from_db()
+    assert (stream.title, stream.turn_provider) == ("Renamed", "office")

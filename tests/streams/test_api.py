@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import logging
+import threading
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import AsyncClient, Client
+from django.views.debug import get_default_exception_reporter_filter
 
 from streams.live.manager import manager
 from streams.media.session import Reason
 from streams.models import Stream
+from streams.registry import registry
 from tests.loopback.test_offers import offer_with
+from turn.providers.conformance import RELAY_PASSWORD, Reply, StandIn
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -84,7 +91,7 @@ async def test_access_is_asked_on_every_route(access: str, who: str, status: int
     closed = await post(client, "/api/streams/echo/close", {"webrtc_id": "nothing"})
     candidate = await post(client, OFFER, {"type": "ice-candidate", "webrtc_id": "nothing"})
     if error is None:
-        assert configuration.json() == {"iceServers": []}
+        assert configuration.json() == {"iceServers": [], "relay": "none"}
         assert answered.json()["type"] == "answer"
         assert closed.json()["meta"]["error"] == candidate.json()["meta"]["error"] == "unknown_connection"
     else:
@@ -136,6 +143,88 @@ async def test_a_streams_problems_are_said() -> None:
     assert (response.status_code, response.json()["meta"]["error"]) == (503, "handler_missing")
     missing = await client.get("/api/streams/nowhere/rtc_configuration")
     assert (missing.status_code, missing.json()["meta"]["error"]) == (404, "unknown_stream")
+
+
+CONFIGURATION = "/api/streams/echo/rtc_configuration"
+
+
+@pytest.fixture
+def coturn(settings: Any) -> None:
+    entry = {"BACKEND": "turn.providers.coturn.Coturn", "OPTIONS": {"urls": "turn:a", "secret": "secret-of-nobody"}}
+    settings.TURN_PROVIDERS = {"default": entry, "office": {**entry, "TTL": 60}}
+
+
+async def test_relay_credentials_are_each_visitors_own_and_tell_nobody_who(coturn: None) -> None:
+    ada, stranger = await visitor("ada-l", email="ada@example.org"), await visitor()
+    names = []
+    for client in (ada, stranger, AsyncClient(), AsyncClient()):
+        response = await client.get(CONFIGURATION)
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.json()["relay"] == "ready"
+        assert 14_000 < response.json()["expires_in"] <= 14_400
+        (server,) = response.json()["iceServers"]
+        names.append(server["username"].partition(":")[2])
+        session = client.cookies.get("sessionid")
+        assert "ada-l" not in server["username"]
+        assert session is None or session.value not in response.content.decode()
+    assert names[0] == f"user-{(await User.objects.aget(username='ada-l')).pk}"
+    assert names[1].startswith("session-")
+    assert len(set(names)) == 4
+    again = (await stranger.get(CONFIGURATION)).json()["iceServers"][0]["username"]
+    assert again.partition(":")[2] == names[1]
+
+
+async def test_a_streams_provider_is_the_administrators_choice(coturn: None) -> None:
+    await Stream.objects.filter(slug="echo").aupdate(turn_provider="office")
+    assert (await AsyncClient().get(CONFIGURATION)).json()["expires_in"] <= 60
+
+
+async def test_no_log_has_a_secret_of_the_relay_and_a_failing_provider_refuses_nobody(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    relay = {"urls": ["turn:a"], "username": "bc91", "credential": RELAY_PASSWORD}
+    caplog.set_level(logging.DEBUG)
+    with StandIn().running() as service:
+        service.reply = Reply(201, json.dumps({"iceServers": [relay]}).encode())
+        options = {"key_id": "key", "token": "secret-of-nobody", "base_url": service.url}
+        entry = {"BACKEND": "turn.providers.cloudflare.Cloudflare", "OPTIONS": options}
+        settings.TURN_PROVIDERS = {"default": entry, "office": entry}
+        for client in (await visitor("ada"), await visitor(), AsyncClient()):
+            told = (await client.get(CONFIGURATION)).json()
+            assert (told["iceServers"], told["relay"]) == ([relay], "ready")
+        assert len(service.requests) == 1, "all visitors share it"
+        service.reply = Reply(401, b"secret-of-nobody is wrong")
+        await Stream.objects.filter(slug="echo").aupdate(turn_provider="office")
+        for _ in range(2):
+            response = await AsyncClient().get(CONFIGURATION)
+            assert (response.status_code, response.json()) == (200, {"iceServers": [], "relay": "unavailable"})
+        assert len(service.requests) == 2, "nobody waits for it again"
+    assert "Cloudflare does not accept the key. Check CLOUDFLARE_TURN_KEY_ID" in caplog.text
+    assert RELAY_PASSWORD not in caplog.text
+    assert "secret-of-nobody" not in caplog.text
+    assert "secret-of-nobody" not in str(get_default_exception_reporter_filter().get_safe_settings())
+
+
+@pytest.mark.parametrize("how", ["async", "sync", "lambda"])
+async def test_a_streams_code_may_give_the_configuration(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    given = {"iceServers": [{"urls": "stun:a"}], "iceTransportPolicy": "all"}
+    threads = []
+
+    async def ask() -> Any:
+        return given
+
+    def ask_sync() -> Any:
+        threads.append(threading.current_thread())
+        return given
+
+    function = {"async": ask, "sync": ask_sync, "lambda": lambda: ask()}[how]
+    echo = registry.get("echo")
+    assert echo is not None
+    own = dataclasses.replace(echo, rtc_configuration=function, server_rtc_configuration=function)
+    monkeypatch.setitem(registry._registry, "echo", own)
+    assert (await AsyncClient().get(CONFIGURATION)).json() == {**given, "relay": "none"}
+    assert (await offer(AsyncClient())).json()["type"] == "answer"
+    assert (len(threads), threading.current_thread() in threads) == (2 if how == "sync" else 0, False)
 
 
 async def test_a_full_worker_says_so(settings: Any) -> None:

@@ -5,7 +5,7 @@ import pytest
 from django.core.checks import CheckMessage, run_checks
 from pytest_django import Settings
 
-from streams.media import weights
+from streams.media import ReplyOnPause, weights
 from streams.models import Stream
 from streams.registry import Registry
 
@@ -42,3 +42,32 @@ def test_the_in_memory_channel_layer_is_reported_for_deployment_only(settings: S
     assert found("streams.W003", include_deployment_checks=True)
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer"}}
     assert not found("streams.W003", include_deployment_checks=True)
+
+
+@pytest.mark.django_db
+def test_rows_with_a_turn_provider_that_is_gone_are_reported(handlers: Registry, settings: Settings) -> None:
+    coturn = {"BACKEND": "turn.providers.coturn.Coturn", "OPTIONS": {"urls": "turn:a", "secret": "s"}}
+    settings.TURN_PROVIDERS = {"office": coturn}
+    for slug, provider in (("a", ""), ("b", "office"), ("c", "gone")):
+        Stream.objects.create(slug=slug, title=slug, handler="parrot", turn_provider=provider)
+    (message,) = found("streams.W005", databases=["default"])
+    assert (message.obj.slug, "“gone”" in message.msg) == ("c", True)
+
+
+@pytest.mark.parametrize(
+    ("given", "check_id", "sentence"),
+    [
+        ({"iceServers": [{"urls": "turn:a"}]}, "streams.E003", 'a TURN server needs "username"'),
+        ({"iceServers": [{"urls": "stun:a"}], "iceTransportPolicy": "relay"}, "streams.E003", "has no TURN server"),
+        ({"iceServers": [{"urls": "turn:a", "username": "1000000000:me", "credential": "c"}]}, "turn.W003", "expired"),
+    ],
+)
+@pytest.mark.parametrize("field", ["rtc_configuration", "server_rtc_configuration"])
+def test_configurations_in_code_that_cannot_work_are_reported(
+    handlers: Registry, field: str, given: dict[str, Any], check_id: str, sentence: str
+) -> None:
+    handlers.register("own", ReplyOnPause(print), **{field: given})
+    handlers.register("asked", ReplyOnPause(print), **{field: dict})
+    (message,) = found(check_id)
+    assert f"'own': {field}" in message.msg
+    assert sentence in message.msg

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from django import forms
+from django.core.exceptions import ImproperlyConfigured
 
 from streams.media import ReplyOnPause
 from streams.media.errors import UnknownConnection
@@ -47,3 +48,12 @@ async def test_unknown_sessions_are_refused(handlers: Registry) -> None:
         stream.set_input("nobody", 1)
     with pytest.raises(UnknownConnection):
         await stream.fetch_latest_output("nobody")
+
+
+def test_ice_servers_in_code(handlers: Registry) -> None:
+    Stream(flip_vertically, rtc_configuration=dict, server_rtc_configuration={"iceServers": []})
+    registration = handlers.get("flip_vertically")
+    assert registration is not None
+    assert (registration.rtc_configuration, registration.server_rtc_configuration) == (dict, {"iceServers": []})
+    with pytest.raises(ImproperlyConfigured, match="rtc_configuration must be a dictionary or a function"):
+        Stream(flip_vertically, name="other", rtc_configuration="turn:a")  # type: ignore[arg-type]

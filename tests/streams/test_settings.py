@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from rtcproject import settings
+from turn.providers.base import Provider
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,3 +76,29 @@ def test_channel_layer_by_environment() -> None:
     redis = settings.channel_layer("redis://127.0.0.1:6379/0")
     assert redis["BACKEND"] == "channels_redis.pubsub.RedisPubSubChannelLayer"
     assert redis["CONFIG"]["hosts"] == ["redis://127.0.0.1:6379/0"]
+
+
+def test_turn_providers_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.turn_providers([]) == {}
+    for name, value in {"TURN_URLS": "turn:a, turns:a", "TURN_SECRET": " s ", "TWILIO_ACCOUNT_SID": "AC0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TWILIO_AUTH_TOKEN", raising=False)
+    assert settings.turn_providers(["coturn", "twilio"]) == {
+        "default": {
+            "BACKEND": "turn.providers.coturn.Coturn",
+            "OPTIONS": {"urls": ["turn:a", "turns:a"], "secret": "s"},
+        },
+        "twilio": {
+            "BACKEND": "turn.providers.twilio.Twilio",
+            "OPTIONS": {"account_sid": "AC0", "auth_token": ""},
+        },
+    }
+    with pytest.raises(ImproperlyConfigured, match="may name coturn, cloudflare, huggingface, twilio; not smoke"):
+        settings.turn_providers(["smoke"])
+
+
+@pytest.mark.parametrize("name", settings.TURN_BACKENDS)
+def test_every_named_turn_provider_takes_its_options(name: str) -> None:
+    backend, variables = settings.TURN_BACKENDS[name]
+    options = {key: ["turn:a"] if key == "urls" else "x" for key in variables}
+    assert isinstance(import_string(backend)(**options), Provider)

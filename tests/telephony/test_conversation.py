@@ -96,7 +96,7 @@ async def test_a_conversation_on_the_telephone(site: Site) -> None:
     silences = silent_after(caller, began, first), silent_after(caller, over, second)
     print("silent after", *(f"{1000 * each:.0f}" for each in silences), "ms; lag", f"{1000 * worst[0]:.0f} ms")  # noqa: T201
     assert max(silences) <= 0.25 + worst[0]
-    assert len(caller.cleared) >= 2
+    assert any(over <= moment <= over + second.size / RATE for moment in caller.cleared)
     assert caller.dropped > 0, "what was sent ahead is not played"
 
     assert [message["role"] for message in transcript] == ["assistant", *["user", "assistant"] * 3]

@@ -1,38 +1,22 @@
-from typing import Any
+"""What of a list of ICE servers this server's own end can use."""
 
 import pytest
-from django.core.checks import run_checks
-from pytest_django import Settings
+from aiortc import RTCIceServer
+from aiortc.rtcicetransport import connection_kwargs
 
-from turn.services import ice_servers, server_ice_servers
-
-TURN = {"urls": ["turn:turn.example.org:3478"], "username": "me", "credential": "secret"}
-STUN = {"urls": "stun:stun.example.org"}
+from turn.ice_servers import for_aiortc
 
 
-def messages() -> list[str]:
-    return [message.msg for message in run_checks() if message.id == "turn.E001"]
+def test_aiortc_is_given_the_one_stun_and_the_one_turn_server_it_can_use() -> None:
+    urls = ["turns:a?transport=udp", "turn:[::1]:3478", "turn:b:80?transport=tcp", "turn:c"]
+    relays = {"urls": urls, "username": "u", "credential": "c"}
+    chosen = for_aiortc([{"urls": ["stuns:a", "stun:b"]}, {"urls": "stun:c"}, relays])
+    assert chosen == [{"urls": "stun:b"}, {"urls": "turn:b:80?transport=tcp", "username": "u", "credential": "c"}]
+    used = connection_kwargs([RTCIceServer(**server) for server in chosen])
+    assert (used["stun_server"], used["turn_server"], used["turn_transport"]) == (("b", 3478), ("b", 80), "tcp")
+    assert for_aiortc([]) == []
 
 
-def test_clients_and_server_have_their_own_lists(settings: Settings) -> None:
-    settings.STREAMS_ICE_SERVERS = [STUN, TURN]
-    settings.STREAMS_SERVER_ICE_SERVERS = []
-    assert ice_servers() == [STUN, TURN]
-    assert server_ice_servers() == []
-    assert messages() == []
-
-
-@pytest.mark.parametrize(
-    ("value", "sentence"),
-    [
-        ("stun:stun.example.org", "STREAMS_ICE_SERVERS must be a list of dictionaries."),
-        ([{"url": "stun:a"}], 'STREAMS_ICE_SERVERS[0]: must be a dictionary with the key "urls".'),
-        ([STUN, {"urls": "http://a"}], 'STREAMS_ICE_SERVERS[1]: "urls" must start with one of'),
-        ([{"urls": []}], '"urls" must start with one of'),
-        ([{"urls": "turn:a"}], 'a TURN server needs "username" and "credential".'),
-        ([{**STUN, "password": "x"}], "has unknown keys: password."),
-    ],
-)
-def test_malformed_settings_are_named(settings: Settings, value: Any, sentence: str) -> None:
-    settings.STREAMS_ICE_SERVERS = value
-    assert sentence in messages()[0]
+@pytest.mark.parametrize("url", ["turn:[::1]:3478", "turn:a?transport=tls", "turn://a", "turn:a:port", "http:a", ""])
+def test_what_aiortc_trips_over_never_reaches_it(url: str) -> None:
+    assert for_aiortc([{"urls": url, "username": "u", "credential": "c"}]) == []

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 from streams.media.context import Context
@@ -288,11 +288,15 @@ async def test_ice_servers_of_the_configuration_are_used_and_no_others() -> None
     def servers(transport: WebRTCTransport) -> list[Any]:
         return list(transport._pc._RTCPeerConnection__configuration.iceServers)  # type: ignore[attr-defined]
 
+    def policy(transport: WebRTCTransport) -> RTCIceTransportPolicy:
+        return transport._pc._RTCPeerConnection__configuration.iceTransportPolicy  # type: ignore[attr-defined]
+
     alone = WebRTCTransport()
-    relayed = WebRTCTransport(
-        WebRTCConfig(ice_servers=[{"urls": "turn:127.0.0.1:1", "username": "ada", "credential": "secret"}])
-    )
+    relay = {"urls": "turn:127.0.0.1:1", "username": "ada", "credential": "secret"}
+    relayed = WebRTCTransport(WebRTCConfig(ice_servers=[relay], relay_only=True))
     assert servers(alone) == []
+    assert policy(alone) == RTCIceTransportPolicy.ALL
+    assert policy(relayed) == RTCIceTransportPolicy.RELAY
     assert [(server.urls, server.username) for server in servers(relayed)] == [("turn:127.0.0.1:1", "ada")]
     await alone.close()
     await relayed.close()
