@@ -102,7 +102,8 @@ async def test_a_conversation_on_the_telephone(site: Site) -> None:
     greeting, heard_wish, abilities, heard_name, hello, key, echoed = (message["content"] for message in transcript)
     assert alike(heard_wish, wish) > 0.8
     assert alike(heard_name, name) > 0.7
-    assert (key, echoed) == ("Key 5.", "You said: Key 5.")
+    assert key == "Key 5."
+    assert echoed.startswith("You said: Key 5.")
     for cut_off, whole in ((greeting, GREETING), (abilities, ABILITIES)):
         assert cut_off.endswith("…")
         assert words(cut_off) == words(whole)[: len(words(cut_off))]
