@@ -208,6 +208,8 @@ TURN_SERVER_PROVIDER = os.environ.get("TURN_SERVER_PROVIDER", "")  # for this se
 TELEPHONY_PUBLIC_URL = os.environ.get("TELEPHONY_PUBLIC_URL", "")  # what the provider calls, when behind a proxy
 TWILIO_ACCOUNT_SID = os.environ.get("TWILIO_ACCOUNT_SID", "")
 TWILIO_AUTH_TOKEN = os.environ.get("TWILIO_AUTH_TOKEN", "")
+TWILIO_API_URL = os.environ.get("TWILIO_API_URL") or "https://api.twilio.com"
+FASTPHONE_URL = os.environ.get("FASTPHONE_URL") or "https://api.fastrtc.org"  # where temporary numbers come from
 TELNYX_PUBLIC_KEY = os.environ.get("TELNYX_PUBLIC_KEY", "")  # base64, from the account's page
 
 # What answers in the stream “assistant”: any endpoint with OpenAI's chat completions; without a URL, simple rules.

@@ -118,6 +118,10 @@ class Assistant(ReplyOnPause):
             # At a pause, and over a reply, a recogniser at work would hold up the answer.
             self._captions.push(frame[1][0], ask=self._detector.speaking and not self.replying)
 
+    def on_dtmf(self, key: str) -> None:
+        """A key of the telephone is answered like words."""
+        self.trigger_response(f"Key {key}.")
+
     async def _words_of(self, audio: Audio | None) -> str:
         return await recognise(self._stt, audio) if self._stt and audio else ""
 

@@ -23,6 +23,7 @@ START_SECONDS = 10.0
 class CallConsumer(SocketConsumer):
     """One socket, one call."""
 
+    at_door = False
     transport: TelephoneTransport | None = None
 
     async def connect(self) -> None:
@@ -57,7 +58,7 @@ class CallConsumer(SocketConsumer):
             raise ProtocolError("The call has started already.")
         socket = DaphneSocket.below(self.base_send)
         write = self.write if socket is None else socket.send
-        self.transport = await services.connect(self.provider, self.codec, started, write, self.close)
+        self.transport = await services.connect(self.provider, self.codec, started, write, self.close, self.at_door)
         if self.patience is not None:
             self.patience.cancel()
         if socket is not None:
@@ -80,3 +81,9 @@ class CallConsumer(SocketConsumer):
         if not self.closing:
             logger.warning("Media socket of %s closed: %s", self.provider.name, why)
             await self.close(POLICY_VIOLATION)
+
+
+class DoorConsumer(CallConsumer):
+    """Where FastRTC's service of temporary numbers knocks."""
+
+    at_door = True

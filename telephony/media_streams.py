@@ -31,6 +31,8 @@ class Started:
     call_id: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     """What the webhook's answer gave along, and what the provider tells of the call."""
+    unsupported: str = ""
+    """Why its audio cannot be understood, in words."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class JsonCodec:
     """The JSON that Twilio made common and others speak with other names for the same."""
 
     stream_key = "streamSid"
+    encoding = "audio/x-mulaw"
+    """The provider's name of the only audio that is understood, at RATE."""
 
     def __init__(self) -> None:
         self._stream_id = ""
@@ -118,6 +122,12 @@ class JsonCodec:
     def started(self, start: dict[str, Any]) -> Started:
         """What the "start" says. Raises what a dictionary raises when something is missing, and ValueError."""
         raise NotImplementedError
+
+    def unsupported(self, encoding: Any, rate: Any) -> str:
+        """In words, what is wrong with this audio, if something is. What the provider does not tell is as asked for."""
+        if encoding in (None, self.encoding) and str(rate or RATE) == str(RATE):
+            return ""
+        return f"Its audio is {str(encoding)[:20]} at {str(rate)[:10]} Hz; only {self.encoding} at {RATE} Hz can be."
 
     def media(self, samples: Samples) -> str:
         return self._message("media", media={"payload": base64.b64encode(mulaw.encode(samples)).decode()})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Literal, Protocol
 
 from django.http import HttpRequest, HttpResponse
 
@@ -25,7 +24,16 @@ class CallInfo:
     id: str
     caller: str
     called: str
-    details: Mapping[str, str] = field(default_factory=dict)
+    status: str = ""
+    """In Twilio's words: queued, initiated, ringing, in-progress, completed, busy, no-answer, canceled, failed."""
+    answered_by: str = ""
+    """Where it was asked: human, unknown, fax, or what begins with machine."""
+    seconds: int | None = None
+    """How long the call was, once it has ended."""
+
+    @property
+    def is_machine(self) -> bool:
+        return self.answered_by.startswith(("machine", "fax"))
 
 
 @dataclass(frozen=True)
@@ -34,10 +42,54 @@ class Connection:
 
     socket_url: str
     after_url: str
-    """Asked for what to do when the socket has closed."""
+    """Asked for what to do when the socket has closed. Empty: hang up."""
     token: str
     greeting: str = ""
     language: str = "en-US"
+
+
+@dataclass(frozen=True)
+class Order:
+    """A call to be placed. Numbers are E.164."""
+
+    to: str
+    from_: str
+    answered_url: str
+    """Asked for what to do when somebody has picked up."""
+    status_url: str
+    """Told each step of the call."""
+    machine_detection: Literal["", "start", "end"] = ""
+    """Whether to find out who answers: at its first words, or after the beep of a machine."""
+
+
+@dataclass(frozen=True)
+class Webhooks:
+    """Where a provider sends the calls of one of its numbers."""
+
+    incoming_url: str
+    status_url: str
+    overridden_by: str = ""
+    """What at the provider decides in their place."""
+
+
+class ProviderError(Exception):
+    """The provider does not do what it was asked for; the text says why, to people."""
+
+
+class ProviderSilent(ProviderError):
+    """It is not known whether the provider does it."""
+
+
+class Account(Protocol):
+    """What a provider can be asked for. Its methods raise ProviderError."""
+
+    async def place_call(self, order: Order) -> str:
+        """Returns the call's id at the provider."""
+
+    async def webhooks(self, number: str) -> Webhooks:
+        """Where the calls of this number go now."""
+
+    async def set_webhooks(self, number: str, webhooks: Webhooks) -> None: ...
 
 
 class Provider(Protocol):
@@ -60,6 +112,9 @@ class Provider(Protocol):
 
     def codec(self) -> Codec:
         """A codec for one call's socket."""
+
+    def account(self) -> Account:
+        """Raises ProviderError when the settings lack something."""
 
 
 def get_provider(name: str) -> Provider:

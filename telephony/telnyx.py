@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
 from telephony.media_streams import Codec, JsonCodec, Started, texts
-from telephony.providers import BadSignature, Connection
+from telephony.providers import Account, BadSignature, Connection, ProviderError
 from telephony.twilio import Twilio, xml
 
 TOLERANCE = 300
@@ -26,12 +26,15 @@ TOLERANCE = 300
 
 class TelnyxCodec(JsonCodec):
     stream_key = "stream_id"
+    encoding = "PCMU"
 
     def started(self, start: dict[str, Any]) -> Started:
+        audio = start.get("media_format", {})
         return Started(
             self._stream_id,
             str(start.get("call_sid") or start["call_control_id"]),
             texts(start.get("custom_parameters")),
+            self.unsupported(audio.get("encoding"), audio.get("sample_rate")),
         )
 
 
@@ -68,3 +71,6 @@ class Telnyx(Twilio):
 
     def codec(self) -> Codec:
         return TelnyxCodec()
+
+    def account(self) -> Account:
+        raise ProviderError("Only Twilio can be asked to call, and to change its numbers.")

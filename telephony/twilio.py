@@ -10,14 +10,21 @@ from twilio.request_validator import RequestValidator
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
 from telephony.media_streams import Codec, JsonCodec, Started, texts
-from telephony.providers import BadSignature, CallInfo, Connection
+from telephony.providers import Account, BadSignature, CallInfo, Connection
+from telephony.twilio_account import TwilioAccount
 
 
 class TwilioCodec(JsonCodec):
     """Messages of Media Streams, version 1.0.0."""
 
     def started(self, start: dict[str, Any]) -> Started:
-        return Started(self._stream_id, str(start["callSid"]), texts(start.get("customParameters")))
+        audio = start.get("mediaFormat", {})
+        return Started(
+            self._stream_id,
+            str(start["callSid"]),
+            texts(start.get("customParameters")),
+            self.unsupported(audio.get("encoding"), audio.get("sampleRate")),
+        )
 
 
 class Twilio:
@@ -33,14 +40,21 @@ class Twilio:
 
     def call(self, request: HttpRequest) -> CallInfo:
         form = request.POST
-        details = {name: str(form[name]) for name in form if name not in ("CallSid", "From", "To")}
-        return CallInfo(form.get("CallSid", ""), form.get("From", ""), form.get("To", ""), details)
+        seconds = form.get("CallDuration", "")
+        return CallInfo(
+            id=form.get("CallSid", "")[:64],
+            caller=form.get("From", "")[:64],  # a SIP address may be longer
+            called=form.get("To", "")[:64],
+            status=form.get("CallStatus", ""),
+            answered_by=form.get("AnsweredBy", "")[:24],
+            seconds=int(seconds[:9]) if seconds.isdecimal() else None,
+        )
 
     def connect(self, connection: Connection) -> HttpResponse:
         response = VoiceResponse()
         if connection.greeting:
             response.say(connection.greeting, language=connection.language)
-        connect = Connect(action=connection.after_url)
+        connect = Connect(action=connection.after_url or None)
         connect.stream(url=connection.socket_url).parameter(name="token", value=connection.token)
         response.append(connect)
         return xml(response)
@@ -59,6 +73,9 @@ class Twilio:
 
     def codec(self) -> Codec:
         return TwilioCodec()
+
+    def account(self) -> Account:
+        return TwilioAccount()
 
 
 def xml(response: VoiceResponse) -> HttpResponse:

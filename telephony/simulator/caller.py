@@ -118,6 +118,8 @@ class Caller:
     """One call. ``await call()`` makes it; meanwhile ``say``, ``press`` and ``hang_up`` do what a person does.
 
     ``path`` is the webhook's, ``public_url`` the site's address as the provider knows it, where that is not ``site``.
+    ``details`` is what else the provider tells of the call, or tells otherwise. Whom the site has called is a Caller,
+    too: one with ``details={"Direction": "outbound-api", "CallStatus": "in-progress"}``.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Caller:
         number: str = "+4930100100",
         called: str = "+4930200200",
         public_url: str = "",
+        details: Mapping[str, str] | None = None,
         network: Network = lambda chunk, message: [message],
         post: Post = post,
         open_socket: Open = open_socket,
@@ -137,6 +140,7 @@ class Caller:
         self.site, self.path, self.provider = site.rstrip("/"), path, provider
         self.number, self.called = number, called
         self.public_url = public_url.rstrip("/") or self.site
+        self.details = dict(details or {})
         self.happenings: list[Happening] = []
         self.outcome = ""
         """How the call ended, in words."""
@@ -275,6 +279,7 @@ class Caller:
             "To": self.called,
             "CallStatus": "in-progress" if self.answered else "ringing",
             "Direction": "inbound",
+            **self.details,
         }
         body = urlencode(form).encode()
         headers = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -48,6 +50,24 @@ class Signing:
             case "not base64":
                 return {name: "no" for name in self._side.headers(url, form, body)}
         return {name: value[:-4] + "AAA=" for name, value in self._side.headers(url, form, body).items()}
+
+
+class Speaking:
+    """A provider's end whose audio is of another kind."""
+
+    def __init__(self, side: ProviderSide, **wrong: Any) -> None:
+        self._side, self._wrong = side, wrong
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._side, name)
+
+    def start(self, parameters: Mapping[str, str], caller: str, called: str) -> str:
+        body = json.loads(self._side.start(parameters, caller, called))
+        for name in ("mediaFormat", "media_format"):
+            for key, value in body["start"].get(name, {}).items():
+                kind = "encoding" if key == "encoding" else "rate" if key.lower().startswith("sample") else ""
+                body["start"][name][key] = self._wrong.get(kind, value)
+        return json.dumps(body)
 
 
 class ProviderConformance:
@@ -125,6 +145,18 @@ class ProviderConformance:
         assert await Call.objects.acount() == 1
         assert len([record for record in caplog.records if record.name.startswith("telephony")]) == 1
 
+    @pytest.mark.parametrize("how", ["full", "closed"])
+    async def test_a_refused_webhook_again_gets_no_words(self, number: PhoneNumber, how: str) -> None:
+        changes: dict[str, Any] = {"concurrency_limit": 0} if how == "full" else {"enabled": False}
+        await Stream.objects.filter(pk=number.stream_id).aupdate(**changes)
+        side = SIDES[self.name]()
+        status, document = await self.dial(number, side)
+        assert status == 200
+        assert document[0].tag == "Say"
+        status, text = await self.dial(number, side)
+        assert (status, "<" in text) == (403, False)
+        assert await Call.objects.acount() == 1
+
     async def test_behind_a_proxy_the_public_url_counts(self, number: PhoneNumber, settings: Any) -> None:
         settings.TELEPHONY_PUBLIC_URL = PUBLIC_URL + "/"
         status, document = await self.dial(number, public_url=PUBLIC_URL)
@@ -151,6 +183,18 @@ class ProviderConformance:
         assert await calling.call(hang_up_at="started") == "hung up by the caller"
         assert calling.told == ["Good day & welcome."]
         assert calling.answered
+
+    @pytest.mark.parametrize("wrong", [{"encoding": "OPUS"}, {"encoding": "L16"}, {"rate": 16000}])
+    async def test_audio_of_another_kind_is_refused_in_words(
+        self, number: PhoneNumber, caller: MakeCaller, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]
+    ) -> None:
+        calling = caller(provider=self.name, called=number.number, side=Speaking(SIDES[self.name](), **wrong))
+        assert await asyncio.wait_for(calling.call(), 20) == "hung up by the site"
+        assert calling.told[-1] == number.words_when_failed
+        call = await Call.objects.aget()
+        assert call.status == Call.Status.FAILED
+        assert str(*wrong.values()) in call.end_reason
+        assert call.end_reason in caplog.text
 
     # -- messages
 

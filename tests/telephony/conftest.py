@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from telephony.simulator import Caller, ProviderSide, Socket, TelnyxSide, Twilio
 from tests.loopback.conftest import no_session_left, stream  # noqa: F401 - fixtures
 from tests.media.conftest import _virtual_threads  # noqa: F401
 from tests.media.virtual_time import VirtualTimeLoop
+from tests.site.server import Site, running_site
 
 SITE = "http://testserver"
 AUTH_TOKEN = "a secret"
@@ -47,6 +48,16 @@ def pytest_asyncio_loop_factories(
 def _secrets(settings: Any) -> None:
     settings.TWILIO_AUTH_TOKEN, settings.TELNYX_PUBLIC_KEY = AUTH_TOKEN, PUBLIC_KEY
     settings.TELEPHONY_PUBLIC_URL = ""
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The real one, in a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
+        patch.setenv("TELNYX_PUBLIC_KEY", PUBLIC_KEY)
+        with running_site(tmp_path_factory.mktemp("site")) as site:
+            yield site
 
 
 async def post(url: str, form: bytes, headers: Mapping[str, str]) -> tuple[int, str]:

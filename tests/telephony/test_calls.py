@@ -16,13 +16,19 @@ import pytest
 from django.utils import timezone
 
 from streams.live.manager import manager
-from streams.media import AsyncStreamHandler, CloseStream, ReplyOnPause, wait_for_item
+from streams.media import (
+    AdditionalOutputs,
+    AsyncStreamHandler,
+    CloseStream,
+    ReplyOnPause,
+    wait_for_item,
+)
 from streams.media.audio import Audio, Samples, resample
 from streams.media.outputs import Emitted
 from streams.media.session import Reason
 from streams.models import SessionRecord, Stream
 from streams.session_records import written
-from telephony import services
+from telephony import records
 from telephony.media_streams import FRAME, RATE
 from telephony.models import Call, PhoneNumber
 from telephony.simulator import Caller, CallFailed, Jumble, TwilioSide
@@ -165,6 +171,7 @@ async def test_what_the_handler_knows_of_the_call(stream: MakeStream, caller: Ma
         await friend.picked_up()
         await friend.until(lambda: bool(known))
     assert known == {
+        "direction": "in",
         "from": "+4930555",
         "to": "+4930666",
         "call_id": friend.provider.call_id,
@@ -172,6 +179,28 @@ async def test_what_the_handler_knows_of_the_call(stream: MakeStream, caller: Ma
         "transport": "telephone",
         "phone_mode": True,
     }
+
+
+async def test_what_a_reply_publishes_is_what_the_next_one_is_given(stream: MakeStream, caller: MakeCaller) -> None:
+    """FastRTC's documented rule: nobody sends inputs, so the outputs come back as the arguments."""
+    given: list[tuple[Any, ...]] = []
+
+    def greet() -> Iterator[Emitted]:
+        yield AdditionalOutputs(["greeted"], 0)
+
+    def count(audio: Audio, history: list[str] | None = None, turns: int = -1) -> Iterator[Emitted]:
+        given.append((history, turns))
+        yield AdditionalOutputs("overtaken", 99)
+        yield tone(0.1), AdditionalOutputs([*(history or []), "heard"], turns + 1)
+
+    friend = caller((await stream(ReplyOnPause(count, greet))).slug)
+    async with calling(friend):
+        await friend.picked_up()
+        for turn in (1, 2):
+            friend.say(said())
+            await friend.until(lambda turn=turn: len(given) == turn)  # type: ignore[misc]
+            await friend.hears(0.1 * turn)
+    assert given == [(["greeted"], 0), (["greeted", "heard"], 1)]
 
 
 # -- ends
@@ -208,7 +237,7 @@ async def test_hanging_up_leaves_nothing(
     stream: MakeStream, caller: MakeCaller, monkeypatch: pytest.MonkeyPatch, stage: Any
 ) -> None:
     if stage in ("greeting", "connected"):
-        monkeypatch.setattr(services, "TOKEN_SECONDS", 0.1)  # after which a call counts as given up
+        monkeypatch.setattr(records, "TOKEN_SECONDS", 0.1)  # after which a call counts as given up
     slug = (await stream(ReplyOnPause(long_reply), concurrency_limit=1)).slug
     threads, tasks = own_threads(), asyncio.all_tasks()
     friend = caller(slug)
@@ -238,6 +267,33 @@ async def test_a_socket_that_dies_ends_the_call(stream: MakeStream, caller: Make
     await friend.until(lambda: friend.line_seconds > 0.2)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
+    await over()
+
+
+async def test_a_call_whose_server_died_is_told_so_and_closed(stream: MakeStream, caller: MakeCaller) -> None:
+    """The provider asks what comes next, and another worker answers."""
+    friend = caller((await stream(Echo())).slug)
+    await friend.call(hang_up_at="greeting")
+    await Call.objects.aupdate(status=Call.Status.TALKING)
+    call = await Call.objects.aget()
+    friend.path, friend.outcome, friend._hung_up, friend._stage = f"/telephony/twilio/after/{call.pk}", "", False, None
+    await friend.call()
+    assert friend.told == [PhoneNumber().words_when_failed]
+    call = await over(Call.Status.FAILED)
+    assert call.end_reason == "The line to the server broke."
+
+
+async def test_a_call_that_talks_shows_that_it_does(
+    stream: MakeStream, caller: MakeCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "BEAT_SECONDS", 0.05)
+    friend = caller((await stream(Echo())).slug)
+    async with calling(friend):
+        await friend.picked_up()
+        seen = (await Call.objects.aget()).seen_at
+        async with asyncio.timeout(10):
+            while (await Call.objects.aget()).seen_at == seen:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.01)
     await over()
 
 
@@ -358,7 +414,7 @@ async def test_a_socket_without_its_own_fresh_token_opens_nothing(
         case "of another call":
             side.call_id = "CA" + "1" * 32
         case "old":
-            await Call.objects.aupdate(created_at=timezone.now() - timedelta(minutes=2))
+            await Call.objects.aupdate(seen_at=timezone.now() - timedelta(minutes=2))
         case "used":
             await knock(side.start(parameters, "", ""), side.stop())
             await sessions_gone()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import wave
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,8 @@ from streams.media.audio import resample
 from telephony.media_streams import RATE
 from tests import speech
 from tests.listening import find
-from tests.site.server import Site, running_site
-from tests.telephony.conftest import AUTH_TOKEN, PRIVATE_KEY, PUBLIC_KEY
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
-        patch.setenv("TELNYX_PUBLIC_KEY", PUBLIC_KEY)
-        with running_site(tmp_path_factory.mktemp("site")) as site:
-            yield site
+from tests.site.server import Site
+from tests.telephony.conftest import PRIVATE_KEY
 
 
 @pytest.fixture
@@ -120,12 +110,3 @@ async def test_it_can_be_stopped(site: Site) -> None:
     """A command that hears nothing hangs up when it was told to."""
     output = await asyncio.to_thread(simulate, "echo-live", "--url", site.url, "--seconds", 1)
     assert moments(output, "hung up by the caller") == pytest.approx([1.0], abs=0.5)
-
-
-def test_a_conversation_with_the_assistant(site: Site) -> None:
-    """Its greeting is spoken over; then it is asked, and answers."""
-    output = simulate("assistant", "--say", "What time is it?", "--key", "5@1", "--url", site.url, "--seconds", 30)
-    (answered,), (end,) = moments(output, "answered"), moments(output, "hung up by the caller")
-    greeted, *answers = moments(output, "heard")
-    assert answered < greeted < moments(output, "cleared")[0] < answers[0] < end
-    assert end < 25, "it hangs up when it has been answered"
