@@ -159,7 +159,7 @@ class Deaf(Quiet):
 
 
 def language_model() -> Responder:
-    return OpenAIResponder(f"http://127.0.0.1:{os.environ['CHAT_PORT']}/v1", "small", first_timeout=0.5)
+    return OpenAIResponder(f"http://127.0.0.1:{os.environ.get('CHAT_PORT', '9')}/v1", "small", first_timeout=0.5)
 
 
 def missing() -> None:
