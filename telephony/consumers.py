@@ -9,7 +9,7 @@ from streams.daphne_socket import DaphneSocket
 from streams.media.errors import StreamsError
 from streams.socket_consumer import MAX_MISTAKES, POLICY_VIOLATION, SocketConsumer
 from telephony import services
-from telephony.media_streams import Media, ProtocolError, Started, Stopped
+from telephony.media_streams import Digit, Marked, Media, ProtocolError, Started, Stopped
 from telephony.providers import get_provider
 from telephony.services import CallRefused
 from telephony.transport import TelephoneTransport
@@ -64,14 +64,14 @@ class CallConsumer(SocketConsumer):
             socket.listen(self.take)
 
     def take(self, data: bytes, binary: bool) -> bool:
-        """Audio by the short way. False for everything else, and for what there is something to say about."""
+        """What comes often, by the short way. False for the rest, and for what there is something to say about."""
         if binary or self.transport is None or self.closing:
             return False
         try:
-            event = self.codec.parse(data.decode())
+            event = self.codec.parse_media(data) or self.codec.parse(data.decode())
         except ValueError:
             return False
-        if not isinstance(event, Media):
+        if not isinstance(event, Media | Marked | Digit):
             return False
         self.transport.receive(event)
         return True

@@ -17,6 +17,7 @@ from streams.media.audio import Audio
 from streams.media.outputs import Emitted, Picture
 from streams.media.speech.recognition import get_stt_model, recognise
 from streams.registry import register
+from streams.stream_handlers import LiveEcho
 
 
 def video_echo(picture: Picture) -> Picture:
@@ -93,3 +94,4 @@ register("turns", ReplyOnPause(answer))
 register("barge-in", ReplyOnPause(long_answer))
 register("assistant-without-greeting", Assistant(), options=NoGreeting)
 register("recognising", RecognisingEcho(), concurrency_limit=None)
+register("echo-for-many", LiveEcho(), concurrency_limit=None)
