@@ -67,8 +67,11 @@ class CallConsumer(SocketConsumer):
         """What comes often, by the short way. False for the rest, and for what there is something to say about."""
         if binary or self.transport is None or self.closing:
             return False
+        if (media := self.codec.parse_media(data)) is not None:
+            self.transport.hear(media.chunk, media.samples)
+            return True
         try:
-            event = self.codec.parse_media(data) or self.codec.parse(data.decode())
+            event = self.codec.parse(data.decode())
         except ValueError:
             return False
         if not isinstance(event, Media | Marked | Digit):

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from streams.media import mulaw
 from streams.media.audio import Samples
@@ -44,8 +44,7 @@ class Started:
     """What the webhook's answer gave along, and what the provider tells of the call."""
 
 
-@dataclass(frozen=True)
-class Media:
+class Media(NamedTuple):
     chunk: int
     """Counts up by one; the network may repeat and reorder."""
     samples: Samples

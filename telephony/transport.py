@@ -75,7 +75,7 @@ class TelephoneTransport:
         """Take an event of the running call."""
         match event:
             case Media(chunk, samples):
-                self._receive_chunk(chunk, samples)
+                self.hear(chunk, samples)
             case Digit(key):
                 self.session.press(key)
             case Marked(name):
@@ -83,7 +83,7 @@ class TelephoneTransport:
             case Stopped():
                 self.gone()
 
-    def _receive_chunk(self, chunk: int, samples: Samples) -> None:
+    def hear(self, chunk: int, samples: Samples) -> None:
         """In order, each once; what does not come within REORDER chunks is silence."""
         if self._expected is None:
             self._expected = chunk

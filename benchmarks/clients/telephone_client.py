@@ -83,8 +83,11 @@ class Socket(asyncio.Protocol):
         ]
         self.transport.write("\r\n".join([*lines, "", ""]).encode())
 
-    def send(self, text: str, opcode: Opcode = Opcode.TEXT) -> None:
-        data, mask = text.encode(), os.urandom(4)
+    def send(self, text: str) -> None:
+        self.send_frame(Opcode.TEXT, text.encode())
+
+    def send_frame(self, opcode: Opcode, data: bytes) -> None:
+        mask = os.urandom(4)
         size = bytes([MASKED | len(data)]) if len(data) < 126 else bytes([MASKED | 126]) + len(data).to_bytes(2)
         self.transport.write(bytes([FIN | opcode]) + size + mask + apply_mask(data, mask))
 
@@ -105,7 +108,7 @@ class Socket(asyncio.Protocol):
             if opcode == Opcode.TEXT:
                 self.call.take(json.loads(payload), now)
             elif opcode == Opcode.PING:
-                self.send(payload.decode(), Opcode.PONG)
+                self.send_frame(Opcode.PONG, payload)
             elif opcode == Opcode.CLOSE:
                 self.transport.close()
 

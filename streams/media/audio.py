@@ -87,14 +87,13 @@ class Resampler:
 class FrameResampler:
     """A Resampler between rates of which one is a multiple of the other: at half the cost, and frame for frame.
 
-    Of each push as many samples come out as the rates say, from the first push on; what goes beyond a whole
-    millisecond at 8 kHz waits for the next. The filter is linear in phase and late by 16 samples of the lower rate:
-    flat to 0.85 of its Nyquist frequency, 70 dB down from 1.1 of it.
+    From the first push on as many samples come out as the rates say; what goes beyond a multiple of BLOCK samples of
+    the lower rate waits for the next. The filter is linear in phase and late by half of LOBES such samples: flat to
+    0.86 of their Nyquist frequency, 60 dB down from 1.1 of it.
     """
 
     LOBES = 32
     BLOCK = 8
-    """Samples of the lower rate that one row of the product makes."""
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
         self.source_rate = source_rate
@@ -113,7 +112,8 @@ class FrameResampler:
         made = (windows @ self._matrix).reshape(-1)
         np.rint(made, out=made)
         np.minimum(made, 32767, out=made)
-        return np.maximum(made, -32768, out=made).astype(np.int16)
+        np.maximum(made, -32768, out=made)
+        return made.astype(np.int16)
 
     def flush(self) -> Samples:
         """Return what the filter still holds. The resampler cannot be used afterwards."""
@@ -125,7 +125,7 @@ def _interpolation(source_rate: int, target_rate: int) -> tuple[NDArray[np.float
     """The filter as a matrix, from a window of input samples to a block of output, and the window's step."""
     factor, is_up = max(source_rate, target_rate) // min(source_rate, target_rate), target_rate > source_rate
     lobes, block = FrameResampler.LOBES, FrameResampler.BLOCK
-    taps = lobes * factor
+    taps = lobes * factor  # of the filter, at the higher rate
     moments = (np.arange(taps) - (taps - 1) / 2) / factor
     response = np.sinc(0.97 * moments) * np.kaiser(taps, 6.0)
     response *= (factor if is_up else 1) / response.sum()
@@ -142,6 +142,7 @@ def _interpolation(source_rate: int, target_rate: int) -> tuple[NDArray[np.float
 
 
 def streaming_resampler(source_rate: int, target_rate: int) -> Resampler | FrameResampler:
+    """What is best for a conversation's frames between two rates."""
     low, high = sorted((source_rate, target_rate))
     whole = high > low and high % low == 0
     return (FrameResampler if whole else Resampler)(source_rate, target_rate)

@@ -35,7 +35,7 @@ class AudioPath:
         self._loop = asyncio.get_running_loop()
         self._edge = LiveEdge()
         self._input: deque[tuple[Samples, int]] = deque(maxlen=LIVE_QUEUE if handler.live_edge else PATIENT_QUEUE)
-        self._arrived = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
         self._asked = asyncio.Event()
         self._resampler_in: Resampler | FrameResampler | None = None
         self._resampler_out: Resampler | FrameResampler | None = None
@@ -49,14 +49,15 @@ class AudioPath:
         if self.handler.live_edge and (filler or not self._edge.admits(media_time, self._loop.time())):
             return
         self._input.append((samples, rate))
-        self._arrived.set()
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     async def pump_input(self) -> None:
         channels = 2 if self.handler.expected_layout == "stereo" else 1
         while True:
             if not self._input:
-                self._arrived.clear()
-                await self._arrived.wait()
+                self._reader = self._loop.create_future()
+                await self._reader
             samples = self._at_handler_rate(*self._input.popleft())
             if not samples.size:
                 continue
