@@ -85,7 +85,7 @@ ECHO_ROWS = (
     Row("telephone", "telephone_delay_p95", "telephone echo delay p95 (ms)"),
     Row("telephone", "telephone_cpu_ms", "telephone echo, CPU (ms/s)", "≤ 6", fixed(6)),
     Row("telephone-quiet", "telephone_quiet_cpu_ms", "telephone, quiet line, CPU (ms/s)"),
-    Row("telephone-many", "telephone_many_late_p50", "100 calls on one core: frames late, p50 (ms)"),
+    Row("telephone-many", "telephone_many_late_p50", "100 calls, one core: frames late, p50 (ms)"),
     Row("telephone-many", "telephone_many_late_p99", "… p99 (ms)", "≤ 20", fixed(20)),
     Row("telephone-many", "telephone_many_lost", "… frames that did not come back (%)", "0", fixed(0.05), decimals=2),
     Row("telephone-many", "telephone_many_core", "… of the core (%)", decimals=0),

@@ -103,6 +103,9 @@ class FrameResampler:
         self._heard = self._kept
 
     def push(self, samples: Samples) -> Samples:
+        most = self.source_rate  # in one product, which needs a multiple of the memory
+        if samples.size > most:
+            return np.concatenate([self.push(samples[at : at + most]) for at in range(0, samples.size, most)])
         heard = np.concatenate((self._heard, samples), dtype=np.float32)
         blocks = (heard.size - self._kept.size) // self._step
         self._heard = heard[blocks * self._step :]

@@ -201,6 +201,13 @@ def test_a_frame_in_is_a_frame_out(source_rate: int, target_rate: int) -> None:
     assert {resampler.push(np.zeros(source_rate // 50, np.int16)).size for _ in range(5)} == {target_rate // 50}
 
 
+def test_a_long_reply_is_resampled_as_its_frames_are() -> None:
+    reply = tones(2.5, 24000).astype(np.int16)
+    frames, whole = FrameResampler(24000, 8000), FrameResampler(24000, 8000)
+    expected = np.concatenate([frames.push(reply[at : at + 480]) for at in range(0, reply.size, 480)])
+    assert np.abs(whole.push(reply).astype(int) - expected).max() <= 1
+
+
 def test_what_the_lower_rate_cannot_hold_is_gone() -> None:
     moments = np.arange(48000) / 48000
     shrill = (20000 * np.sin(2 * np.pi * 5000 * moments)).astype(np.int16)
