@@ -84,6 +84,7 @@ ECHO_ROWS = (
     Row("telephone", "telephone_delay_p50", "telephone echo delay p50 (ms)"),
     Row("telephone", "telephone_delay_p95", "telephone echo delay p95 (ms)"),
     Row("telephone", "telephone_cpu_ms", "telephone echo, CPU (ms/s)", "≤ 6", fixed(6)),
+    Row("telephone-line", "telephone_line_cpu_ms", "… by a handler at 8 kHz, CPU (ms/s)"),
     Row("telephone-quiet", "telephone_quiet_cpu_ms", "telephone, quiet line, CPU (ms/s)"),
     Row("telephone-many", "telephone_many_late_p50", "100 calls, one core: frames late, p50 (ms)"),
     Row("telephone-many", "telephone_many_late_p99", "… p99 (ms)", "≤ 20", fixed(20)),

@@ -52,6 +52,13 @@ async def measure_telephone(system: System, plan: Plan) -> tuple[Values, Details
     }, details
 
 
+async def measure_line(system: System, plan: Plan) -> tuple[Values, Details]:
+    details = await measure_calls(system, "telephone-line", "chirps", plan.sessions, plan)
+    if min(details["back"]) < MIN_ECHO:
+        raise Failed(f"not a whole echo: {details['back']} seconds of audio per second came back")
+    return {"telephone_line_cpu_ms": details["cpu_ms"]}, details
+
+
 async def measure_quiet(system: System, plan: Plan) -> tuple[Values, Details]:
     details = await measure_calls(system, "telephone-quiet", "quiet", plan.sessions, plan)
     return {"telephone_quiet_cpu_ms": details["cpu_ms"]}, details

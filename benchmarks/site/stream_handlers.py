@@ -55,6 +55,17 @@ class Blocked(StreamHandler):
         time.sleep(3)
 
 
+class LineEcho(LiveEcho):
+    """A live echo at the telephone's own rate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input_sample_rate = self.output_sample_rate = 8000
+
+    def copy(self) -> LineEcho:
+        return LineEcho()
+
+
 class NoGreeting(forms.Form):
     greeting = forms.CharField(required=False, initial="")
 
@@ -94,4 +105,5 @@ register("turns", ReplyOnPause(answer))
 register("barge-in", ReplyOnPause(long_answer))
 register("assistant-without-greeting", Assistant(), options=NoGreeting)
 register("recognising", RecognisingEcho(), concurrency_limit=None)
+register("line-echo", LineEcho())
 register("echo-for-many", LiveEcho(), concurrency_limit=None)
