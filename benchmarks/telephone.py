@@ -69,6 +69,6 @@ async def measure_many(system: System, plan: Plan) -> tuple[Values, Details]:
     return {
         "telephone_many_late_p50": details["late_ms"]["50"],
         "telephone_many_late_p99": details["late_ms"]["99"],
-        "telephone_many_lost": 100 * (1 - details["frames_back"] / details["frames_sent"]),
+        "telephone_many_lost": max(100 * (1 - details["frames_back"] / details["frames_sent"]), 0.0),
         "telephone_many_core": 100 * details["server_core_used"],
     }, details
