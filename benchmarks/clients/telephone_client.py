@@ -3,8 +3,8 @@
 python -m benchmarks.clients.telephone_client URL CALLS chirps|quiet [FOLDER]
 
 URL is a webhook, signed as Twilio signs, whose TwiML is followed, or (ws://…) the media socket itself. Prints "ready"
-when every call has been answered, and a JSON object for each line it reads: what happened since the last. Then FOLDER
-has what each call heard, in the form that chirps.py measures.
+when every call has been answered, and a JSON object for each line it reads: what happened since the last. From
+the second on, FOLDER has what each call heard, in the form that chirps.py measures: writing it holds the calls up.
 """
 
 import asyncio
@@ -231,17 +231,17 @@ async def run(url: str, count: int, sound: str, folder: Path | None) -> None:
             tasks.create_task(call.lost())
             await asyncio.sleep(BETWEEN_CALLS)
         print("ready", flush=True)
-        before, started = [(0, 0.0)] * count, calls[0].pushed_at[0]
+        before, started, is_measured = [(0, 0.0)] * count, calls[0].pushed_at[0], False
         while await asyncio.to_thread(sys.stdin.readline):
             now = time.perf_counter()
             after = [(len(call.pushed_at), call.seconds_heard) for call in calls]
             result = report(calls, before, now - started)
             for number, call in enumerate(calls):
                 call.worst_lateness = 0.0
-                if folder is not None:
+                if folder is not None and is_measured:
                     call.save(folder / str(number))
             print(json.dumps(result), flush=True)
-            before, started = after, now
+            before, started, is_measured = after, now, True
         raise SystemExit
 
 
