@@ -24,6 +24,7 @@ from benchmarks.pictures import measure_fairness, measure_video
 from benchmarks.processes import CLIENT_CORE, Failed
 from benchmarks.sockets import measure_binary, measure_idle_socket, measure_large, measure_socket
 from benchmarks.systems import SYSTEMS, System
+from benchmarks.telephone import measure_line, measure_many, measure_quiet, measure_telephone
 from benchmarks.turns import measure_turns
 from benchmarks.voice_detection import measure_voice_detection
 
@@ -35,6 +36,10 @@ RUNS = {
     "socket-large": measure_large,
     "socket-binary": measure_binary,
     "socket-idle": measure_idle_socket,
+    "telephone": measure_telephone,
+    "telephone-line": measure_line,
+    "telephone-quiet": measure_quiet,
+    "telephone-many": measure_many,
     "video": measure_video,
     "fairness": measure_fairness,
     "turns": measure_turns,
@@ -55,6 +60,7 @@ GROUPS = {  # what --rows takes → runs
     "delay": ("delay",),
     "loss": ("delay",),
     "websocket": ("socket", "socket-large", "socket-binary", "socket-idle"),
+    "telephone": ("telephone", "telephone-line", "telephone-quiet", "telephone-many"),
     "video": ("video",),
     "fairness": ("fairness",),
     "turns": ("turns",),

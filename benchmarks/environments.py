@@ -28,6 +28,7 @@ SITE_ENV = {
     "DJANGO_SECRET_KEY": "only for the benchmark, on loopback, for a few minutes",
     "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
     "DJANGO_SETTINGS_MODULE": "benchmarks.site.settings",
+    "TWILIO_AUTH_TOKEN": "of nobody's account",
 }
 
 

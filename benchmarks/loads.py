@@ -35,6 +35,7 @@ class Plan:
     passes: int = 3  # through the recordings
     most_recordings: int | None = None
     barge_ins: int = 8
+    calls: int = 100  # at the same time, on one core
     recordings: Literal["tune", "report"] = "report"
 
     @property
@@ -54,6 +55,7 @@ QUICK = Plan(
     passes=1,
     most_recordings=3,
     barge_ins=2,
+    calls=20,
 )
 
 

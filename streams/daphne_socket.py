@@ -14,19 +14,20 @@ import asyncio
 import logging
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
-import numpy as np
 from twisted.internet.abstract import FileDescriptor
 
 logger = logging.getLogger(__name__)
 
 TEXT, BINARY = 0x81, 0x82
 """First byte of a frame that is a whole message, not compressed."""
-MASKED_16 = 0xFE
-"""Second byte of a client's frame of 126 to 65535 bytes: only these are taken."""
-HEADER_SIZE = 8
+MASKED, MASKED_16 = 0x80, 0xFE
+"""Second byte of a client's frame: plus its size up to 125; or of one of 126 to 65535 bytes. Larger are not taken."""
+MASK_SIZE = 4
 SMALL, LARGE = 126, 1 << 16
+READ_SIZE = 1 << 14
 
 NAMES = {
     *("STATE_OPEN", "application_queue", "autoPingTimeoutCall", "current_frame", "data", "dataReceived"),
@@ -63,19 +64,39 @@ class DaphneSocket:
         self._protocol.dataReceived = self._data_received
         self._transport.unregisterProducer()  # daphne's HTTP channel, which has handed this connection over
         self._transport.registerProducer(self, True)
+        loop = asyncio.get_running_loop()
+        if self._is_plain and getattr(self._transport.reactor, "_asyncioEventloop", None) is loop:
+            loop.add_reader(self._transport.fileno(), self._readable)
 
     # -- from the client
 
+    def _readable(self) -> None:
+        """In the place of Twisted's own, which sets up a logging context for each read."""
+        try:
+            data = self._transport.socket.recv(READ_SIZE)
+        except OSError:
+            data = b""
+        if not data:  # an end, which Twisted shall find
+            self._transport.stopReading()
+            self._transport.startReading()
+            return
+        try:
+            self._protocol.dataReceived(data)
+        except Exception as error:
+            logger.exception("What came on a socket could not be handled")
+            self._protocol.handle_exception(error)
+
     def _data_received(self, data: bytes) -> None:
         data, self._rest = self._rest + data, b""
-        while len(data) >= HEADER_SIZE and data[0] in (TEXT, BINARY) and data[1] == MASKED_16 and self._is_between():
-            end = HEADER_SIZE + int.from_bytes(data[2:4])
+        while len(data) >= 4 and data[0] in (TEXT, BINARY) and MASKED <= data[1] <= MASKED_16 and self._is_between():
+            size, start = (int.from_bytes(data[2:4]), 8) if data[1] == MASKED_16 else (data[1] - MASKED, 6)
+            if start == 8 and size < SMALL:  # a longer header than it needs: a violation
+                break
+            end = start + size
             if len(data) < end:
                 self._rest = data
                 return
-            if end < HEADER_SIZE + SMALL:  # a longer header than it needs: a violation
-                break
-            if not self._taken(unmasked(data[HEADER_SIZE:end], data[4:HEADER_SIZE]), data[0] == BINARY):
+            if not self._taken(unmasked(data[start:end], data[start - MASK_SIZE : start]), data[0] == BINARY):
                 break
             data = data[end:]
         if data:
@@ -107,10 +128,10 @@ class DaphneSocket:
 
     def _write(self, data: bytes) -> None:
         """At once when nothing else waits; Twisted's ``write`` takes another round of the event loop."""
-        to = self._transport
-        sent = to.writeSomeData(data) if self._is_plain and not (to.dataBuffer or to._tempDataBuffer) else 0
-        if not isinstance(sent, int):  # the connection is lost, which Twisted finds out by itself
-            sent = 0
+        to, sent = self._transport, 0
+        if self._is_plain and not (to.dataBuffer or to._tempDataBuffer):
+            with suppress(OSError):  # no room; or the connection is lost, which Twisted finds out by itself
+                sent = to.socket.send(data)
         if sent < len(data):
             to.write(data[sent:])
 
@@ -127,8 +148,9 @@ class DaphneSocket:
 
 
 def unmasked(payload: bytes, mask: bytes) -> bytes:
-    words = np.frombuffer(payload + bytes(-len(payload) % 4), np.uint32) ^ np.frombuffer(mask, np.uint32)
-    return words.tobytes()[: len(payload)]
+    size = len(payload)
+    repeated = (mask * (size // MASK_SIZE + 1))[:size]
+    return (int.from_bytes(payload) ^ int.from_bytes(repeated)).to_bytes(size)
 
 
 def frame(data: str | bytes) -> bytes:

@@ -9,7 +9,7 @@ from streams.daphne_socket import DaphneSocket
 from streams.media.errors import StreamsError
 from streams.socket_consumer import MAX_MISTAKES, POLICY_VIOLATION, SocketConsumer
 from telephony import services
-from telephony.media_streams import Media, ProtocolError, Started, Stopped
+from telephony.media_streams import Digit, Marked, Media, ProtocolError, Started, Stopped
 from telephony.providers import get_provider
 from telephony.services import CallRefused
 from telephony.transport import TelephoneTransport
@@ -65,14 +65,17 @@ class CallConsumer(SocketConsumer):
             socket.listen(self.take)
 
     def take(self, data: bytes, binary: bool) -> bool:
-        """Audio by the short way. False for everything else, and for what there is something to say about."""
+        """What comes often, by the short way. False for the rest, and for what there is something to say about."""
         if binary or self.transport is None or self.closing:
             return False
+        if (media := self.codec.parse_media(data)) is not None:
+            self.transport.hear(media.chunk, media.samples)
+            return True
         try:
             event = self.codec.parse(data.decode())
         except ValueError:
             return False
-        if not isinstance(event, Media):
+        if not isinstance(event, Media | Marked | Digit):
             return False
         self.transport.receive(event)
         return True

@@ -18,6 +18,8 @@ AHEAD_SECONDS = 0.1
 """How far ahead of real time audio is sent: enough for the way to the provider."""
 MARK_FRAMES = 10
 """Frames between two marks. The provider echoes each when the caller has heard it."""
+MARK_SECONDS = 0.06
+"""Without audio, after which the last of it is marked: frames of a live handler come one by one."""
 REORDER = 5
 """Chunks that may be waited for before a gap is taken for lost."""
 MAX_MARKS = 100
@@ -73,7 +75,7 @@ class TelephoneTransport:
         """Take an event of the running call."""
         match event:
             case Media(chunk, samples):
-                self._receive_chunk(chunk, samples)
+                self.hear(chunk, samples)
             case Digit(key):
                 self.session.press(key)
             case Marked(name):
@@ -81,10 +83,14 @@ class TelephoneTransport:
             case Stopped():
                 self.gone()
 
-    def _receive_chunk(self, chunk: int, samples: Samples) -> None:
+    def hear(self, chunk: int, samples: Samples) -> None:
         """In order, each once; what does not come within REORDER chunks is silence."""
         if self._expected is None:
             self._expected = chunk
+        if chunk == self._expected and not self._early:
+            self._expected += 1
+            self._hear(samples, filler=False)
+            return
         if chunk < self._expected or any(chunk == waiting for waiting, _, _ in self._early):
             return
         heapq.heappush(self._early, (chunk, len(self._early), samples))
@@ -157,9 +163,8 @@ class TelephoneTransport:
         playout, loop = session.playout, session.loop
         while True:
             if not playout.ready:
-                if self._unmarked:
+                if not await playout.wait(MARK_SECONDS if self._unmarked else None) and self._unmarked:
                     await self._mark()
-                await playout.wait()
                 continue
             if (early := self._due - loop.time() - AHEAD_SECONDS) > 0:
                 await asyncio.sleep(early)
@@ -186,6 +191,8 @@ class TelephoneTransport:
         """Wait until the provider has echoed the last mark; a lost mark costs a second."""
         if self._gone or self._session is None:
             return
+        if self._unmarked:
+            await self._mark()
         try:
             async with asyncio.timeout(self.ahead() + 1.0):
                 await self._all_heard.wait()
@@ -196,8 +203,6 @@ class TelephoneTransport:
     async def close(self) -> None:
         if self._gone:
             return
-        if self._unmarked:
-            await self._mark()
         await self.played()
         self._gone = True
         await self._hang_up()

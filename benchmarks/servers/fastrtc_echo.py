@@ -83,6 +83,7 @@ HANDLERS = (
     ("/barge-in", "audio", lambda: ReplyOnPause(long_answer)),
     ("/live", "audio", LiveEcho),
     ("/socket", "audio", lambda: LiveEcho(48000)),  # the rate that the other system has on its socket
+    ("/line", "audio", lambda: LiveEcho(8000)),
     ("/blocked", "audio", Blocked),
     ("/video", "video", lambda: video_echo),
     ("/slow-video", "video", lambda: slow_video),

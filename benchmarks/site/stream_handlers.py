@@ -17,6 +17,7 @@ from streams.media.audio import Audio
 from streams.media.outputs import Emitted, Picture
 from streams.media.speech.recognition import get_stt_model, recognise
 from streams.registry import register
+from streams.stream_handlers import LiveEcho
 
 
 def video_echo(picture: Picture) -> Picture:
@@ -52,6 +53,17 @@ class Blocked(StreamHandler):
 
     def emit(self) -> None:
         time.sleep(3)
+
+
+class LineEcho(LiveEcho):
+    """A live echo at the telephone's own rate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input_sample_rate = self.output_sample_rate = 8000
+
+    def copy(self) -> LineEcho:
+        return LineEcho()
 
 
 class NoGreeting(forms.Form):
@@ -93,3 +105,5 @@ register("turns", ReplyOnPause(answer))
 register("barge-in", ReplyOnPause(long_answer))
 register("assistant-without-greeting", Assistant(), options=NoGreeting)
 register("recognising", RecognisingEcho(), concurrency_limit=None)
+register("line-echo", LineEcho())
+register("echo-for-many", LiveEcho(), concurrency_limit=None)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 
-from streams.media.audio import FRAME_SECONDS, Resampler, Samples, to_mono
+from streams.media.audio import FRAME_SECONDS, FrameResampler, Resampler, Samples, streaming_resampler, to_mono
 from streams.media.handlers import StreamHandlerBase
 from streams.media.live_edge import LiveEdge
 from streams.media.outputs import AudioOut, Emitted
@@ -35,10 +35,10 @@ class AudioPath:
         self._loop = asyncio.get_running_loop()
         self._edge = LiveEdge()
         self._input: deque[tuple[Samples, int]] = deque(maxlen=LIVE_QUEUE if handler.live_edge else PATIENT_QUEUE)
-        self._arrived = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
         self._asked = asyncio.Event()
-        self._resampler_in: Resampler | None = None
-        self._resampler_out: Resampler | None = None
+        self._resampler_in: Resampler | FrameResampler | None = None
+        self._resampler_out: Resampler | FrameResampler | None = None
 
     def make_room(self, frames: int) -> None:
         """So many frames may come at once without being late."""
@@ -49,14 +49,15 @@ class AudioPath:
         if self.handler.live_edge and (filler or not self._edge.admits(media_time, self._loop.time())):
             return
         self._input.append((samples, rate))
-        self._arrived.set()
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     async def pump_input(self) -> None:
         channels = 2 if self.handler.expected_layout == "stereo" else 1
         while True:
             if not self._input:
-                self._arrived.clear()
-                await self._arrived.wait()
+                self._reader = self._loop.create_future()
+                await self._reader
             samples = self._at_handler_rate(*self._input.popleft())
             if not samples.size:
                 continue
@@ -111,7 +112,7 @@ class AudioPath:
         if rate == self.handler.input_sample_rate:
             return samples
         if self._resampler_in is None or self._resampler_in.source_rate != rate:
-            self._resampler_in = Resampler(rate, self.handler.input_sample_rate)
+            self._resampler_in = streaming_resampler(rate, self.handler.input_sample_rate)
         return self._resampler_in.push(samples)
 
     def _at_output_rate(self, samples: Samples, rate: int) -> Samples:
@@ -120,7 +121,7 @@ class AudioPath:
         if rate == self.playout.rate:
             return samples
         if self._resampler_out is None:
-            self._resampler_out = Resampler(rate, self.playout.rate)
+            self._resampler_out = streaming_resampler(rate, self.playout.rate)
         return self._resampler_out.push(samples)
 
     def _flush_resampler(self) -> None:

@@ -1,10 +1,20 @@
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streams.media.audio import Chunker, Resampler, Samples, audio_to_float32, audio_to_int16, resample, to_mono
+from streams.media.audio import (
+    Chunker,
+    FrameResampler,
+    Resampler,
+    Samples,
+    audio_to_float32,
+    audio_to_int16,
+    resample,
+    streaming_resampler,
+    to_mono,
+)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -84,10 +94,12 @@ def test_arrays_that_are_no_audio_are_refused(shape: tuple[int, ...]) -> None:
 # -- resampling
 
 
-def tones(seconds: float, rate: int) -> npt.NDArray[np.float64]:
-    moments = np.arange(round(seconds * rate)) / rate
-    parts = [(300, 0.2), (710, 0.15), (1330, 0.1), (2600, 0.05)]
-    return 32767 * sum((level * np.sin(2 * np.pi * pitch * moments) for pitch, level in parts), np.zeros(moments.size))
+TONES = [(300, 0.2), (710, 0.15), (1330, 0.1), (2600, 0.05)]
+
+
+def tones(seconds: float, rate: int, late: float = 0) -> npt.NDArray[np.float64]:
+    moments = np.arange(round(seconds * rate)) / rate - late
+    return 32767 * sum((level * np.sin(2 * np.pi * pitch * moments) for pitch, level in TONES), np.zeros(moments.size))
 
 
 def in_chunks(samples: Samples, source_rate: int, target_rate: int, seconds: float) -> Samples:
@@ -143,6 +155,74 @@ def test_resampling_loud_audio_does_not_wrap() -> None:
     wanted = np.repeat(square, 2)[: output.size].astype(int)
     middles = slice(40, None, 80)  # of the plateaus
     assert (np.sign(output[middles]) == np.sign(wanted[middles])).all()
+
+
+PAIRS = [(8000, 48000), (48000, 8000), (24000, 8000), (16000, 48000), (48000, 24000), (8000, 16000)]
+
+
+def test_whole_factors_go_frame_by_frame() -> None:
+    assert all(isinstance(streaming_resampler(*pair), FrameResampler) for pair in PAIRS)
+    assert isinstance(streaming_resampler(44100, 8000), Resampler)
+    assert isinstance(streaming_resampler(16000, 24000), Resampler)
+    assert isinstance(streaming_resampler(8000, 8000), Resampler)
+
+
+def lateness(source_rate: int, target_rate: int) -> float:
+    """Seconds: half the filter. What is made of several samples is made when the last of them has come."""
+    half = FrameResampler.LOBES / 2
+    if target_rate > source_rate:
+        return half / source_rate - 0.5 / target_rate
+    return (half - 1) / target_rate + 0.5 / source_rate
+
+
+@pytest.mark.parametrize(("source_rate", "target_rate"), PAIRS)
+@pytest.mark.parametrize("sizes", [[1], [0.5, 1.7, 0.3, 0, 4.4], [0.01]])
+def test_frames_join_without_clicks(source_rate: int, target_rate: int, sizes: list[float]) -> None:
+    """``sizes``: of the chunks, in frames, again and again."""
+    original, rest = tones(1, source_rate).astype(np.int16), cycle(sizes)
+    resampler, parts, at = FrameResampler(source_rate, target_rate), [], 0
+    while at < original.size:
+        size = round(next(rest) * source_rate / 50)
+        parts.append(resampler.push(original[at : at + size]))
+        at += size
+    heard = np.concatenate([*parts, resampler.flush()])
+    low = min(source_rate, target_rate)
+    late = lateness(source_rate, target_rate)
+    assert heard.size == pytest.approx(target_rate * (1 + late), abs=2 * FrameResampler.BLOCK * target_rate / low)
+    ideal = tones(1, target_rate, late)
+    middle = slice(target_rate // 20, None)
+    noise = heard[:target_rate][middle] - ideal[middle]
+    assert 10 * np.log10(np.mean(ideal[middle] ** 2) / np.mean(noise**2)) > 55
+
+
+@pytest.mark.parametrize(("source_rate", "target_rate"), PAIRS)
+def test_a_frame_in_is_a_frame_out(source_rate: int, target_rate: int) -> None:
+    resampler = FrameResampler(source_rate, target_rate)
+    assert {resampler.push(np.zeros(source_rate // 50, np.int16)).size for _ in range(5)} == {target_rate // 50}
+
+
+def test_a_long_reply_is_resampled_as_its_frames_are() -> None:
+    reply = tones(2.5, 24000).astype(np.int16)
+    frames, whole = FrameResampler(24000, 8000), FrameResampler(24000, 8000)
+    expected = np.concatenate([frames.push(reply[at : at + 480]) for at in range(0, reply.size, 480)])
+    assert np.abs(whole.push(reply).astype(int) - expected).max() <= 1
+
+
+def test_what_the_lower_rate_cannot_hold_is_gone() -> None:
+    moments = np.arange(48000) / 48000
+    shrill = (20000 * np.sin(2 * np.pi * 5000 * moments)).astype(np.int16)
+    assert np.abs(FrameResampler(48000, 8000).push(shrill)[100:]).max() < 20
+    assert np.abs(FrameResampler(8000, 48000).push(np.full(8000, 10000, np.int16))[300:] - 10000).max() < 20
+
+
+def test_loud_frames_do_not_wrap() -> None:
+    square = np.repeat(np.array([32767, -32768] * 100, np.int16), 80)
+    for source_rate, target_rate in ((8000, 48000), (48000, 24000)):
+        output = FrameResampler(source_rate, target_rate).push(square).astype(int)
+        late = round(lateness(source_rate, target_rate) * target_rate)
+        wanted = square[(np.arange(output.size - late) * source_rate / target_rate).astype(int)].astype(int)
+        sure = np.abs(np.convolve(np.sign(wanted), np.ones(9), "same")) == 9
+        assert (np.sign(output[late:]) == np.sign(wanted))[sure].all()
 
 
 # -- chunks

@@ -119,7 +119,7 @@ async def test_an_unknown_daphne_has_nothing_below(connection: Connection, monke
 # -- from the client
 
 
-@pytest.mark.parametrize("size", [126, 127, 128, 129, 2732, 65535])
+@pytest.mark.parametrize("size", [1, 2, 125, 126, 127, 128, 129, 2732, 65535])
 @pytest.mark.parametrize("first", [TEXT, BINARY])
 async def test_whole_messages_go_the_short_way(connection: Connection, size: int, first: int) -> None:
     payload = bytes(number % 128 for number in range(size))
@@ -203,9 +203,9 @@ async def test_an_error_closes_the_socket_and_is_logged(
 
 
 def test_unmasking() -> None:
-    for size in range(126, 135):
+    for size in [*range(10), *range(126, 135)]:
         payload = random.Random(size).randbytes(size)
-        assert unmasked(client_frame(payload)[8:], MASK) == payload
+        assert unmasked(client_frame(payload)[6 if size < 126 else 8 :], MASK) == payload
 
 
 # -- to the client
@@ -258,6 +258,43 @@ async def hang_up(connection: Slow) -> None:
     async with asyncio.timeout(5):
         while connection.transport.connected:  # noqa: ASYNC110 - Twisted's to notice
             await asyncio.sleep(0)
+
+
+async def test_twisted_reads_only_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = await Slow().open()
+    read = connection.transport.doRead
+    reads: list[int] = []
+
+    def do_read() -> Any:
+        reads.append(1)
+        return read()
+
+    monkeypatch.setattr(connection.transport, "doRead", do_read)
+    connection.client.send(client_frame(b"\x01hello") + client_frame(b"\x02" * 200) + client_frame(b"\xff") * 2)
+    async with asyncio.timeout(5):
+        while len(connection.seen) < 4:  # noqa: ASYNC110 - what is below announces nothing
+            await asyncio.sleep(0)
+    assert [way for way, _ in connection.seen] == ["short", "short", "usual", "usual"]
+    assert reads == []
+    await hang_up(connection)
+    assert reads == [1]
+
+
+async def test_what_autobahn_cannot_bear_closes_the_socket(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = await Slow().open()
+
+    def fail(data: bytes) -> None:
+        raise ZeroDivisionError
+
+    assert connection.below is not None
+    monkeypatch.setattr(connection.below, "_parse", fail)
+    connection.client.send(client_frame(b"\xff"))
+    end = bytes([CLOSE, 2]) + struct.pack("!H", 1011)
+    assert (await connection.read(lambda data: data.endswith(end))).endswith(end)
+    assert "ZeroDivisionError" in caplog.text
+    await hang_up(connection)
 
 
 async def test_a_client_that_does_not_read_is_waited_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,77 @@ def test_what_is_sent(codec: Codec) -> None:
     assert np.abs(mulaw.decode(payload).astype(int) - wave).max() < 300
     assert json.loads(codec.mark("m")) == {"event": "mark", "streamSid": "MZ1", "mark": {"name": "m"}}
     assert json.loads(codec.clear()) == {"event": "clear", "streamSid": "MZ1"}
+
+
+# -- the quick way
+
+LOUD = base64.b64encode(bytes(range(160))).decode()
+USUAL = [
+    '{"event":"media","sequenceNumber":"4","media":{"track":"inbound","chunk":"2","timestamp":"40",'
+    f'"payload":"{LOUD}"}},"streamSid":"MZ18ad3ab5a668481ce02b83e7395059f0"}}',
+    '{"event":"media","sequence_number":"4","media":{"track":"inbound","chunk":"2","timestamp":"40",'
+    f'"payload":"{LOUD}"}},"stream_id":"32de0dea-53cb-4b21-89a4-9e1819c043bc"}}',
+    '{"event": "media", "sequenceNumber": "4", "streamSid": "MZ1", '
+    f'"media": {{"track": "inbound", "chunk": "2", "timestamp": "40", "payload": "{LOUD}"}}}}',
+]
+"""As Twilio writes it, as Telnyx does, and as Python's JSON."""
+
+
+@pytest.mark.parametrize("text", USUAL)
+def test_the_usual_audio_goes_the_quick_way(codec: Codec, text: str) -> None:
+    quick, whole = codec.parse_media(text.encode()), codec.parse(text)
+    assert quick is not None
+    assert isinstance(whole, Media)
+    assert quick.chunk == whole.chunk == 2
+    assert quick.samples.tolist() == whole.samples.tolist() == mulaw.decode(bytes(range(160))).tolist()
+
+
+@pytest.mark.parametrize("text", USUAL)
+def test_what_goes_the_quick_way_is_what_json_understands(codec: Codec, text: str) -> None:
+    """Messages with one or two mistakes: of those that are taken none means anything else."""
+    chance, pieces = (
+        random.Random(text),
+        ['"', "\\", "}", ",", '"media":', '"event":"stop",', "=", " ", "é", "9", "\n", "A"],
+    )
+    taken = 0
+    for _ in range(3000):
+        mistaken = text
+        for _ in range(chance.choice([1, 2])):
+            at = chance.choice([chance.randrange(130), chance.randrange(len(mistaken))])
+            mistaken = mistaken[:at] + chance.choice(["", *pieces]) + mistaken[at + chance.choice([0, 1, 1, 4]) :]
+        quick = codec.parse_media(mistaken.encode())
+        if quick is not None:
+            taken += 1
+            whole = codec.parse(mistaken)
+            assert isinstance(whole, Media), mistaken
+            assert (quick.chunk, quick.samples.tolist()) == (whole.chunk, whole.samples.tolist()), mistaken
+    assert 50 < taken < 2000
+
+
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        ("inbound", "outbound"),
+        (LOUD, ""),
+        (LOUD, "!" + LOUD),
+        (LOUD, LOUD[:-1]),
+        ('"2"', '"2", "chunk":"3"'),
+        ('"2"', '"-2"'),
+        ('"2"', '"' + "9" * 5000 + '"'),
+        ('"2"', '"٢"'),
+        ('"media"', '"dtmf"'),
+        ("}", "}}"),
+    ],
+)
+def test_what_is_not_usual_is_left_to_json(codec: Codec, part: str, other: str) -> None:
+    for text in USUAL:
+        assert codec.parse_media(text.replace(part, other, 1).encode()) is None
+
+
+@pytest.mark.parametrize("what", ['CA-"}', "{", "ü", "%s"])
+def test_odd_stream_ids_come_back_unharmed(codec: Codec, what: str) -> None:
+    codec.parse(json.dumps({"event": "start", "streamSid": what, "start": {"callSid": "CA1"}}))
+    assert json.loads(codec.media(np.ones(FRAME, np.int16)))["streamSid"] == what
 
 
 MISTAKES: dict[str, Any] = {

@@ -20,7 +20,7 @@ from streams.media.outputs import CloseStream, Emitted
 from streams.media.session import Reason, Session, SessionConfig
 from telephony.media_streams import FRAME, RATE, Marked, Media, Stopped
 from telephony.simulator.player import Player
-from telephony.transport import AHEAD_SECONDS, LONGEST_GAP, REORDER, TelephoneTransport
+from telephony.transport import AHEAD_SECONDS, LONGEST_GAP, MARK_SECONDS, REORDER, TelephoneTransport
 from telephony.twilio import TwilioCodec
 from tests.listening import find
 from tests.media.client import voice
@@ -168,6 +168,30 @@ async def test_marks_follow_the_audio_and_end_it() -> None:
     await asyncio.sleep(2)
     assert [event for _, event in line.sent][-1] == "mark"
     assert 5 <= len(line.events("mark")) <= 8
+
+
+async def test_frames_that_come_one_by_one_are_not_marked_one_by_one() -> None:
+    line = await Line().open()
+    for number in range(50):
+        line.handler.play(voice(0.02, RATE))
+        await asyncio.sleep(0.02 if number % 5 else 0.03)
+    assert len(line.events("media")) == 50
+    assert len(line.events("mark")) == 5
+    line.handler.play(voice(0.02, RATE))
+    await asyncio.sleep(1)
+    assert [event for _, event in line.sent][-1] == "mark"
+    assert line.events("mark")[-1] - line.events("media")[-1] == pytest.approx(MARK_SECONDS, abs=0.01)
+
+
+async def test_who_waits_for_the_end_has_it_marked_at_once() -> None:
+    line = await Line().open()
+    line.handler.play(voice(0.04, RATE))
+    await asyncio.sleep(0.01)
+    line.session.finish()
+    waiting = asyncio.ensure_future(line.session.played())
+    await settled()
+    assert line.events("mark") == [pytest.approx(now(), abs=0.001)]
+    await waiting
 
 
 async def test_cleared_at_once_and_nothing_follows() -> None:
