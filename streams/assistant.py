@@ -189,12 +189,12 @@ class Assistant(ReplyOnPause):
 
     async def _text(self, data: WebRTCData) -> AsyncGenerator[str]:
         """The words of the answer as they come, or of an excuse."""
+        if not get_reply_timing().continues:
+            self._question = None  # before recognition, in which this reply may end
         said = data.textbox.strip() or await self._recognised(data.audio)
         self._note("recognised")
         self._being_said = ""
-        if get_reply_timing().continues:
-            self._take_back()
-        self._question = None
+        self._take_back()
         if not said:
             yield NOT_UNDERSTOOD if self._stt else CANNOT_HEAR
             return
@@ -218,6 +218,7 @@ class Assistant(ReplyOnPause):
         if any(message is self._question for message in self.chat):
             while self.chat.pop() is not self._question:
                 pass
+        self._question = None
 
     async def _aloud(self, text: AsyncGenerator[str]) -> AsyncGenerator[AudioOut]:
         """Speak it sentence by sentence. Each is in the chat when it begins to be heard; at last, what was heard."""

@@ -171,6 +171,7 @@ class _Alive:
         self._writers.discard(writer)
         if not self._writers and self._telling is not None:
             self._telling.cancel()
+            self._telling = None  # it may still be writing when the next session opens
 
     async def _tell(self) -> None:
         while True:

@@ -14,7 +14,11 @@ from streams.media.reply_on_words import ReplyOnWords
 from streams.media.speech.recognition import get_stt_model, recognise
 from streams.media.speech.synthesis import get_tts_model
 from streams.media.stop_words import StopWords
+from streams.media.threads import UserThread
 from streams.responders import RuleResponder
+
+_loading = UserThread("stream-commands")
+"""Engines that failed are tried again, which may take long."""
 
 
 class CommandHandler(ReplyOnWords):
@@ -46,13 +50,13 @@ def phrases_in(options: Mapping[str, Any]) -> StopWords:
 async def obey(audio: Audio) -> AsyncGenerator[Emitted]:
     """Write down what was said, and answer it in words and in sound."""
     options = get_current_context().options
-    said = await recognise(get_stt_model(options["recogniser"]), audio)
+    said = await recognise(await _loading.run(get_stt_model, options["recogniser"]), audio)
     if ending := phrases_in(options).at_end(said):  # "… over" is no part of it
         said = said[: ending.start].rstrip(" ,")
     answer = RuleResponder().answer([{"role": "user", "content": said}]) if said else NOT_UNDERSTOOD
     question = [{"role": "user", "content": said}] if said else []
     yield AdditionalOutputs([*question, {"role": "assistant", "content": answer}])
-    voice = loaded(get_tts_model, options["voice"])
+    voice = await _loading.run(loaded, get_tts_model, options["voice"])
     if voice is not None:
         async with aclosing(voice.stream_tts(answer)) as sound:
             async for part in sound:

@@ -27,7 +27,9 @@ class FastPhoneService:
     """Its methods block, and raise ProviderError."""
 
     def __init__(self, url: str, token: str, host: str) -> None:
-        self._url, self._token, self._host = url.rstrip("/"), token, host
+        self._url, self._token, self._host = url.rstrip("/"), token.strip(), host
+        if not (self._token.isascii() and self._token.isprintable()):
+            raise ProviderError("The token has characters that no token has. Copy it again.")
 
     def register(self) -> Registration:
         status, body = self._post("register", {"url": self._host})
@@ -52,8 +54,9 @@ class FastPhoneService:
                 raise ProviderError(f"{self._url} does not accept the token.")
             if not answer.is_success:
                 raise ProviderError(f"{self._url} answers with status {answer.status_code}.")
-            return answer.status_code, answer.json() if answer.content else None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ProviderError(f"{self._url} cannot be reached: {error}.") from error
+        try:
+            return answer.status_code, answer.json()
         except ValueError:
             return answer.status_code, None

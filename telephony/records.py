@@ -14,6 +14,7 @@ from django.db import DatabaseError, IntegrityError
 from django.db.models import F, Q
 from django.utils import timezone
 
+from streams.models import Stream
 from telephony.models import Call
 from telephony.providers import CallInfo
 
@@ -53,6 +54,12 @@ async def begin(call: Call) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+async def waiting(stream: Stream) -> int:
+    """How many calls to this stream have been answered, and have no socket yet."""
+    fresh = timezone.now() - timedelta(seconds=TOKEN_SECONDS)
+    return await Call.objects.filter(stream=stream, status=Status.RINGING, created_at__gte=fresh).acount()
 
 
 async def pick_up(call: Call, info: CallInfo, **values: object) -> bool:

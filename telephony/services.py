@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 
 ANONYMOUS = Caller(AnonymousUser(), "")
 
+MOST_AT_DOOR = 10
+"""Calls of a temporary number that may wait for their sockets; none of them is signed."""
+
 _DETECTION: Mapping[Call.Machine, Literal["", "start", "end"]] = {
     Call.Machine.UNASKED: "",
     Call.Machine.HANG_UP: "start",
@@ -121,6 +124,9 @@ async def answer_at_door(provider: Provider, request: HttpRequest) -> HttpRespon
     if door is None:
         return HttpResponse("No temporary number leads here.", status=404, content_type="text/plain")
     info = provider.call(request)
+    if not info.id or await records.waiting(door.stream) >= MOST_AT_DOOR:  # anybody can knock
+        logger.warning("A call at the door of a temporary number was refused: it has no id, or too many wait")
+        return HttpResponse("Not now.", status=503, content_type="text/plain")
     finding = _switched_on(door.stream)
     return await _answer(provider, info, door.public_url, finding, PhoneNumber(), asks_after=False)
 
@@ -262,10 +268,9 @@ async def place_call(
 
 
 async def _own_number(stream: Stream, from_: str | None) -> PhoneNumber | None:
-    numbers = PhoneNumber.objects.filter(enabled=True)
-    if from_ is not None:
-        return await numbers.filter(number=from_).afirst()
-    if (own := await numbers.filter(stream=stream).afirst()) is None:
+    if from_ is not None:  # a disabled number answers nobody, and may still call
+        return await PhoneNumber.objects.filter(number=from_).afirst()
+    if (own := await PhoneNumber.objects.filter(enabled=True, stream=stream).afirst()) is None:
         raise CallNotPlaced("The stream has no phone number of its own in the admin. Say which number calls.")
     return own
 

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -75,11 +76,9 @@ async def _find(client: Any, number: str) -> Any:
 @asynccontextmanager
 async def _client() -> AsyncIterator[Any]:
     """Twilio's client. What goes wrong with it becomes a ProviderError."""
-    import httpx
-    from twilio.rest import Client  # takes a third of a second
-
-    async with httpx.AsyncClient(timeout=REST_SECONDS) as http:
-        client = Client(settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN, http_client=_HttpClient(http))
+    httpx, make_client, authorities = await asyncio.to_thread(_library)
+    async with httpx.AsyncClient(timeout=REST_SECONDS, verify=authorities) as http:
+        client = make_client(settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN, http_client=_HttpClient(http))
         client.api.base_url = settings.TWILIO_API_URL
         try:
             async with asyncio.timeout(REST_SECONDS):
@@ -92,6 +91,15 @@ async def _client() -> AsyncIterator[Any]:
             raise ProviderSilent(f"Twilio's answer was lost on the way: {error}.") from error
         except (TwilioException, ValueError) as error:  # no JSON
             raise ProviderSilent("Twilio's answer cannot be understood.") from error
+
+
+@cache
+def _library() -> tuple[Any, Any, Any]:
+    """httpx, Twilio's client, and the certificates to trust: a third of a second, in which no frame may wait."""
+    import httpx
+    from twilio.rest import Client
+
+    return httpx, Client, httpx.create_ssl_context()
 
 
 class _HttpClient(AsyncHttpClient):

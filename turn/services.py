@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -95,6 +96,8 @@ class Configuration:
 
 _provided_ones: CredentialCache[Credentials] = CredentialCache()
 _given_ones: CredentialCache[Configuration] = CredentialCache()
+_policies: WeakKeyDictionary[Callable[[], Awaitable[Any]], Policy | None] = WeakKeyDictionary()
+"""What each function of the code last said: relay-only stays relay-only when it fails."""
 
 
 # -- providers ----------------------------------------------------------------------------------------------------
@@ -212,11 +215,14 @@ async def _given(given: Given, own: list[IceServer]) -> Configuration:
     except TurnError as error:
         if not callable(given):
             _tell(CODE, str(error))
-        return Configuration(own, relay="ready" if has_relay(own) else "unavailable")
+        policy = _policies.get(given) if callable(given) else None
+        return Configuration(own, policy, relay="ready" if has_relay(own) else "unavailable")
 
 
 async def _called(given: Callable[[], Awaitable[Any]]) -> Configuration:
-    return read_configuration(await given())
+    found = read_configuration(await given())
+    _policies[given] = found.ice_transport_policy
+    return found
 
 
 def read_configuration(found: Any) -> Configuration:

@@ -52,6 +52,8 @@ SILERO = "silero"
 RECOGNISE_EACH = 0.3
 """Seconds of new audio after which the recogniser is asked again whether an interruption has words."""
 
+JOINED_SECONDS = 20.0
+"""The longest utterance that parts are joined to; what follows stands alone, else a radio would be one utterance."""
 STALL_SECONDS = 1.0
 """A client that sends nothing for so long in the middle of an utterance has been muted: that is silence, too."""
 
@@ -149,10 +151,16 @@ class ReplyOnPause(DeterminesPause):
         detector, _ = self._load_models()
         detector.warmup()
 
-    def _load_models(self) -> tuple[PauseDetectionModel, EndOfUtteranceModel | None]:
+    async def _load_detector(self) -> PauseDetectionModel:
+        """A plug-in has a thread of its own: one that takes a minute keeps no other stream from beginning."""
         if self.model is not None or self.model_name == SILERO:
-            return self.model or get_silero_model(), self._completeness_model()
-        return load_engine("vad", self.model_name), self._completeness_model()
+            return self.model or await _loading.run(get_silero_model)
+        loading = UserThread("stream-vad-loading")
+        try:
+            detector: PauseDetectionModel = await loading.run(load_engine, "vad", self.model_name)
+            return detector
+        finally:
+            loading.stop()
 
     def _completeness_model(self) -> EndOfUtteranceModel | None:
         """What tells whether an utterance is complete; None where silence alone decides. Raises WeightsMissing."""
@@ -174,7 +182,8 @@ class ReplyOnPause(DeterminesPause):
         self._doubted = False
         self._answered: SpeechPaused | None = None
         # Off the loop: the first session of a stream may be the first that wants the model.
-        detector, self._judge = await _loading.run(self._load_models)
+        self._judge = await _loading.run(self._completeness_model)
+        detector = await self._load_detector()
         patience = Patience(options.shortest_wait, options.longest_wait) if self._judge is not None else None
         is_ours = self.model is None and self.model_name == SILERO
         if is_ours or isinstance(detector, SileroVad):
@@ -406,8 +415,10 @@ class ReplyOnPause(DeterminesPause):
         before, reply = self._answered, self.timing
         if not self.interruption.rejoin or before is None or reply is None or not reply.interrupted:
             return None
-        answered_it = reply.decided == before.decided
-        return before if answered_it and paused.began - before.at < CONTINUATION else None
+        if reply.decided != before.decided or paused.began - before.at >= CONTINUATION:
+            return None
+        joined = before.audio.size + paused.audio.size
+        return before if joined <= JOINED_SECONDS * self.input_sample_rate else None
 
     def _reply_to(self, audio: Audio, text: str = "", **times: Any) -> None:
         self._settle()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streams.media import reply_on_pause
 from streams.media.audio import Audio, Samples
 from streams.media.errors import WebRTCError
 from streams.media.interruptions import InterruptionOptions
@@ -622,3 +623,13 @@ async def test_what_is_said_anew_stands_alone(case: str) -> None:
         assert second[1].size < first[1].size + 0.4 * second[0]
         assert talk.handler.timing is not None
         assert not talk.handler.timing.continues
+
+
+async def test_a_voice_that_never_ends_is_not_joined_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reply_on_pause, "JOINED_SECONDS", 5)
+    async with Conversation(lambda audio: said(3), interruption=InterruptionOptions(rejoin=True)) as talk:
+        for _ in range(6):
+            await talk.client.speak(voice(1), silence(0.7))
+        lengths = [audio.shape[1] / rate for rate, audio in talk.utterances]
+        assert max(lengths) <= 5
+        assert lengths[3] < lengths[1], "the next one begins anew"

@@ -12,7 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from streams.assistant import CANNOT_HEAR, GREETING, KEPT, LONGEST, NOT_UNDERSTOOD, Assistant, heard_text
-from streams.media import reply_on_pause
+from streams.media import InterruptionOptions, reply_on_pause
 from streams.media.audio import Audio, Samples, resample
 from streams.media.session import Hooks, Reason
 from streams.media.smart_turn import EndOfUtteranceModel
@@ -294,6 +294,27 @@ class TestInterruptions(Virtual):
             assert talk.chat == said("I would like a table for two", "A table for two, then.")
             assert max(ears.heard) > 1.8, "both parts are recognised together"
             assert [message["content"] for message in responder.asked[1]][1:] == ["I would like a table for two"]
+
+    async def test_an_answer_that_ends_before_anything_was_understood_takes_nothing_back(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        responder = Scripted("Five past nine.", "A table for two, then.")
+        async with Talk(lambda: responder) as talk:
+            await talk.type("What time is it?")
+            await talk.listen(4)
+            first = talk.chat
+            recognised = talk.handler._recognised
+
+            async def slow(audio: Audio | None) -> str:
+                await asyncio.sleep(1)
+                return await recognised(audio)
+
+            monkeypatch.setattr(talk.handler, "_recognised", slow)
+            monkeypatch.setattr(talk.handler, "interruption", InterruptionOptions(rejoin=True))
+            await talk.client.speak(voice(1), silence(0.9))
+            await talk.client.speak(voice(0.8))
+            await talk.listen(6)
+            assert talk.chat[: len(first)] == first
 
     async def test_an_acknowledgement_is_no_interruption(self, ears: Ears) -> None:
         async with Talk(lambda: Scripted("One two three four five six.")) as talk:

@@ -11,7 +11,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import AsyncClient, Client
@@ -25,7 +25,7 @@ from streams.media.session import Reason, Session
 from streams.media.transports.websocket import Start
 from streams.models import LOST_SECONDS, SessionRecord, Stream, outcome_is
 from streams.services import Caller, open_websocket
-from streams.session_records import written
+from streams.session_records import RecordWriter, written
 from telephony.models import Call
 from tests.loopback.conftest import MakePeer, no_session_left, peer, poster, sessions_gone  # noqa: F401 - fixtures
 from tests.loopback.test_offers import offer_with
@@ -151,6 +151,17 @@ async def test_workers_say_which_of_their_sessions_are_alive(monkeypatch: pytest
     async with asyncio.timeout(20):
         while (await SessionRecord.objects.aget()).seen_at == long_ago:  # noqa: ASYNC110 - it is another's row to see
             await asyncio.sleep(0.01)
+
+
+async def test_who_opens_as_the_last_one_ends_is_told_to_be_alive() -> None:
+    alive = session_records._Alive()
+    one, two = (RecordWriter(name, Stream(pk=1), AnonymousUser(), "o", "webrtc") for name in ("one", "two"))
+    alive.add(one)
+    alive.discard(one)
+    alive.add(two)
+    assert alive._telling is not None
+    assert not alive._telling.cancelling()
+    alive.discard(two)
 
 
 def record(**fields: Any) -> SessionRecord:

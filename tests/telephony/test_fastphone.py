@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 from aiohttp import web
 from django.core.management import CommandError, call_command
+from django.test import AsyncClient
 from django.utils import timezone
 
 from streams.models import Stream
+from telephony import services
 from telephony.fastphone import FastPhoneService
 from telephony.management.commands.fastphone import stopped
-from telephony.models import FastPhone
+from telephony.models import Call, FastPhone
 from telephony.providers import ProviderError
 from telephony.simulator import Caller, CallFailed, TwilioSide
 from tests.site.server import TOP, Site
@@ -168,6 +170,27 @@ async def test_another_token_or_nobody_there(service: Service) -> None:
         await asyncio.to_thread(FastPhoneService(service.url, "another", "host").register)
     with pytest.raises(ProviderError, match="cannot be reached"):
         await asyncio.to_thread(FastPhoneService("http://127.0.0.1:9", TOKEN, "host").register)
+
+
+async def test_a_token_out_of_a_file(service: Service) -> None:
+    assert await asyncio.to_thread(FastPhoneService(service.url, f"{TOKEN}\n", "host").register)
+    with pytest.raises(ProviderError, match="Copy it again") as refusal:
+        FastPhoneService(service.url, "hf_\N{EM DASH}secret", "host")
+    assert "secret" not in str(refusal.value)
+
+
+async def test_who_only_knocks_does_not_fill_the_records(
+    transactional_db: None, async_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "MOST_AT_DOOR", 2)
+    await FastPhone.objects.acreate(stream=await Stream.objects.aget(slug="echo"), public_url="https://a.example")
+
+    async def knocked(call_id: str) -> int:
+        asked = {"CallSid": call_id, "From": "+4930111", "To": "+4930222", "CallStatus": "ringing"}
+        return (await async_client.post("/telephone/incoming", asked)).status_code
+
+    assert [await knocked(call_id) for call_id in ("", "CA1", "CA2", "CA3")] == [503, 200, 200, 503]
+    assert await Call.objects.acount() == 2
 
 
 @pytest.mark.django_db

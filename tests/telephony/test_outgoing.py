@@ -73,6 +73,13 @@ async def test_who_is_called_talks_with_the_stream(exchange: Exchange, echo: Str
     assert call.seconds == pytest.approx(person.line_seconds, abs=1)
 
 
+async def test_a_number_that_answers_nobody_may_still_call(exchange: Exchange, stream: MakeStream) -> None:
+    echo = await owning(await stream(Echo()), enabled=False, language="de-DE")
+    call = await over(exchange, await place_call(echo, PERSON, OWN_NUMBER))
+    number = await PhoneNumber.objects.aget()
+    assert call.phone_number_id == number.pk
+
+
 async def test_what_the_handler_knows_of_a_call_it_makes(exchange: Exchange, stream: MakeStream) -> None:
     known: dict[str, str] = {}
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.core.management import call_command
 from django.utils import timezone
 
 from telephony import records
@@ -98,3 +101,12 @@ async def test_what_nobody_closes_is_closed(status: str, direction: str, age: ti
     assert record.status == after
     if status == Status.TALKING and after == Status.FAILED:
         assert record.ended_at == then, "it talked as long as it was heard of"
+
+
+async def test_old_calls_are_pruned(settings: Any) -> None:
+    settings.STREAMS_RECORD_DAYS = 30
+    for days in (29, 31):
+        old = await call(call_id=f"CA{days}")
+        await Call.objects.filter(pk=old.pk).aupdate(created_at=timezone.now() - timedelta(days=days))
+    await sync_to_async(call_command)("prune_calls", stdout=StringIO())
+    assert [each.call_id async for each in Call.objects.all()] == ["CA29"]

@@ -11,6 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from turn import services
+from turn.cache import CredentialCache
 from turn.ice_servers import problem
 from turn.providers.base import Credentials, OutOfOrder, Provider
 from turn.services import client_configuration, server_configuration
@@ -228,6 +229,20 @@ async def test_a_function_that_fails_refuses_nobody(
     assert asked == 1, "the second visitor does not wait for it"
     (record,) = caplog.records
     assert sentence in record.getMessage()
+
+
+async def test_a_function_that_fails_leaves_relay_only_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [{"iceServers": [MINE], "iceTransportPolicy": "relay"}, ValueError("hm")]
+
+    async def given() -> Any:
+        if isinstance(found := answers.pop(0), Exception):
+            raise found
+        return found
+
+    assert (await client_configuration(given=given)).relay == "ready"
+    monkeypatch.setattr(services, "_given_ones", CredentialCache())
+    failed = await client_configuration(given=given)
+    assert (failed.relay, failed.ice_transport_policy) == ("unavailable", "relay")
 
 
 async def test_a_dictionary_that_cannot_be_used_refuses_nobody(caplog: pytest.LogCaptureFixture) -> None:

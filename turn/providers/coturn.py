@@ -20,7 +20,7 @@ from turn.providers.base import Credentials, LocalProvider, Misconfigured
 @dataclass(frozen=True)
 class Coturn(LocalProvider):
     """urls: of the server, such as "turn:turn.example.org:3478"; STUN ones may be among them
-    secret: the same as the server's ``static-auth-secret``
+    secret: the same as the server's, in its database (``turnadmin --set-secret``) or its ``static-auth-secret``
     """
 
     urls: Sequence[str] | str
@@ -28,7 +28,7 @@ class Coturn(LocalProvider):
 
     def __post_init__(self) -> None:
         if not self.secret or not isinstance(self.secret, str):
-            raise Misconfigured("secret must be the static-auth-secret of the TURN server.")
+            raise Misconfigured("secret must be the shared secret of the TURN server.")
         server = {"urls": self.urls, "username": "user", "credential": "credential"}
         if wrong := problem(server):
             raise Misconfigured(wrong)

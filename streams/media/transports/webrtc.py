@@ -47,6 +47,8 @@ EARLY_MESSAGES = 100
 FLUSH_SECONDS = 0.3
 OPENING_SECONDS = 1.0
 WATCH_SECONDS = 1.0
+KINDS = ("host", "srflx", "prflx", "relay")
+"""Types of candidates (RFC 8839)."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,8 @@ class WebRTCTransport:
             await self._pc.addIceCandidate(None)
 
     async def _add(self, candidate: RTCIceCandidate) -> None:
+        if candidate.type not in KINDS:
+            raise InvalidCandidate("The ICE candidate is of no known type: host, srflx, prflx or relay.")
         self._offered["mdns" if candidate.ip.endswith(".local") else candidate.type] += 1
         await self._pc.addIceCandidate(candidate)
         self._follow_path()  # what was found before it was told has a kind only now

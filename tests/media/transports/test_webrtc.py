@@ -213,6 +213,7 @@ async def test_the_end_of_candidates_is_taken_again_and_again(answered: Call, en
         "candidate:1 1 udp 2130706431 127.0.0.1 port typ host",
         "candidate:1 1 udp 2130706431 127.0.0.1 40000 typ relay raddr 127.0.0.1 rport port",
         "candidate:1 1 udp 2130706431 127.0.0.1 99999 typ host",
+        "candidate:1 1 udp 2130706431 127.0.0.1 40000 typ 203.0.113.9",
         "candidate:1 1 udp 2130706431 127.0.0.1 -1 typ host",
         "candidate:1 1 udp 2130706431 not-an-address 40000 typ host",
         "candidate:1 1 udp 2130706431 999.1.1.1 40000 typ host",
