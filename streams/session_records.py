@@ -26,6 +26,8 @@ from streams.models import SessionRecord, Stream, Visitor
 logger = logging.getLogger(__name__)
 
 SEEN_SECONDS = 30.0
+WRITE_AFTER = 0.05
+"""Seconds. A database at work in its thread would hold up the answer to the offer, which leaves first."""
 REPORT_HOURS = 1
 """How long after its start a session's client may still tell what it saw."""
 
@@ -73,6 +75,7 @@ class RecordWriter:
         while True:
             values, self._unwritten = self._unwritten, {}
             self._values.update(values)
+            await asyncio.sleep(WRITE_AFTER)
             await _try(self._save, values)
             if not self._unwritten:
                 return

@@ -148,17 +148,24 @@ class ReplyOnPause(DeterminesPause):
 
     def warm_up(self) -> None:
         """Load the models. Raises weights.WeightsMissing, engines.EngineUnavailable."""
-        detector, _ = self._load_models()
-        detector.warmup()
+        self._load_detector().warmup()
+        self._completeness_model()
 
-    async def _load_detector(self) -> PauseDetectionModel:
+    def _load_detector(self) -> PauseDetectionModel:
+        if self.model is not None:
+            return self.model
+        detector: PauseDetectionModel = (
+            get_silero_model() if self.model_name == SILERO else load_engine("vad", self.model_name)
+        )
+        return detector
+
+    async def _detector_off_the_loop(self) -> PauseDetectionModel:
         """A plug-in has a thread of its own: one that takes a minute keeps no other stream from beginning."""
         if self.model is not None or self.model_name == SILERO:
-            return self.model or await _loading.run(get_silero_model)
+            return await _loading.run(self._load_detector)
         loading = UserThread("stream-vad-loading")
         try:
-            detector: PauseDetectionModel = await loading.run(load_engine, "vad", self.model_name)
-            return detector
+            return await loading.run(self._load_detector)
         finally:
             loading.stop()
 
@@ -183,7 +190,7 @@ class ReplyOnPause(DeterminesPause):
         self._answered: SpeechPaused | None = None
         # Off the loop: the first session of a stream may be the first that wants the model.
         self._judge = await _loading.run(self._completeness_model)
-        detector = await self._load_detector()
+        detector = await self._detector_off_the_loop()
         patience = Patience(options.shortest_wait, options.longest_wait) if self._judge is not None else None
         is_ours = self.model is None and self.model_name == SILERO
         if is_ours or isinstance(detector, SileroVad):

@@ -114,8 +114,7 @@ def test_a_packages_engines_are_chosen_in_the_admin(admin: Client, site: Path) -
     assert stream.options_for_handler()["voice"] == "loud"
     assert stream.turn_taking == {"voice_detector": "ears"}
     changed = ReplyOnPause(lambda audio: audio).with_turn_taking(stream.turn_taking)
-    detector, _ = changed._load_models()
-    assert detector is load_engine("vad", "ears")
+    assert changed._load_detector() is load_engine("vad", "ears")
 
 
 def test_a_beginning_session_imports_nothing_in_the_event_loop(site: Path) -> None:

@@ -79,7 +79,7 @@ def test_malformed_lists_are_named(settings: Settings, name: str, value: Any, se
         ({"BACKEND": "turn.providers.coturn.Smoke"}, "the BACKEND turn.providers.coturn.Smoke cannot be imported"),
         ({"BACKEND": "turn.providers.base.Credentials"}, "is no subclass of turn.providers.base.Provider"),
         ({"BACKEND": "turn.providers.coturn.Coturn"}, "the OPTIONS do not fit turn.providers.coturn.Coturn"),
-        ({**COTURN, "OPTIONS": {"urls": "turn:a", "secret": ""}}, "secret must be the static-auth-secret"),
+        ({**COTURN, "OPTIONS": {"urls": "turn:a", "secret": ""}}, "secret must be the shared secret"),
         ({**COTURN, "OPTIONS": ["turn:a"]}, "the OPTIONS do not fit"),
         (
             {"BACKEND": "turn.providers.cloudflare.Cloudflare", "OPTIONS": {"key_id": "", "token": "t"}},
