@@ -72,10 +72,11 @@ class RecordWriter:
             self._task = _start(self._write_all)
 
     async def _write_all(self) -> None:
+        if self.pk is None:
+            await asyncio.sleep(WRITE_AFTER)
         while True:
             values, self._unwritten = self._unwritten, {}
             self._values.update(values)
-            await asyncio.sleep(WRITE_AFTER)
             await _try(self._save, values)
             if not self._unwritten:
                 return
