@@ -24,6 +24,7 @@ from streams.media.messages import message
 from streams.media.outputs import Emitted, WebRTCData
 from streams.media.serialize import NotSerializable
 from streams.media.session import Reason, Session
+from streams.session_records import written
 from tests.loopback.conftest import MakePeer, MakeSocket, MakeStream, poster, sessions_gone
 from tests.loopback.test_conversation import spoken, tone
 from tests.loopback.test_offers import offer_with, own_threads
@@ -336,6 +337,7 @@ async def test_a_handler_that_waits_for_inputs_does_not_outlive_its_session(
     async with asyncio.timeout(5):
         while own_threads() > threads:  # noqa: ASYNC110 - threads announce nothing
             await asyncio.sleep(0.01)
+    await written()
     assert not (asyncio.all_tasks() - tasks)
 
 

@@ -25,6 +25,7 @@ from streams.media.messages import message
 from streams.media.outputs import Emitted
 from streams.media.session import Reason
 from streams.models import Stream
+from streams.session_records import written
 from tests import speech
 from tests.certificate import own_certificate
 from tests.listening import find
@@ -440,6 +441,7 @@ async def test_a_hundred_short_sessions_leave_nothing(slug: str, socket: MakeSoc
         await asyncio.gather(*(client.closed() for client in clients))
         await sessions_gone()
     assert Echo.shut == 100
+    await written()
     assert not (asyncio.all_tasks() - tasks)
     assert own_threads() <= threads
 

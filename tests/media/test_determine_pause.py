@@ -594,7 +594,7 @@ async def test_a_model_may_be_named(chosen: str) -> None:
     made: list[Model] = []
 
     def factory() -> Model:
-        assert threading.current_thread().name == "stream-models", "it may take long to load"
+        assert threading.current_thread().name == "stream-vad-loading", "it may take long to load"
         made.append(Model(""))
         return made[0]
 
