@@ -16,8 +16,8 @@ from rtcproject.asgi import application  # here, because it configures logging, 
 from telephony.simulator import Caller, ProviderSide, Socket, TelnyxSide, TwilioSide
 from tests.loopback.conftest import no_session_left, stream  # noqa: F401 - fixtures
 from tests.media.conftest import _virtual_threads  # noqa: F401
-from tests.media.virtual_time import VirtualTimeLoop
 from tests.site.server import Site, running_site
+from tests.virtual_time_marker import pytest_asyncio_loop_factories, pytest_configure  # noqa: F401 - hooks
 
 SITE = "http://testserver"
 AUTH_TOKEN = "a secret"
@@ -30,18 +30,6 @@ SIDES: Mapping[str, Callable[[], ProviderSide]] = {
     "telnyx": lambda: TelnyxSide(PRIVATE_KEY),
 }
 MakeCaller = Callable[..., Caller]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "virtual_time: run on a clock that jumps to the next timer")
-
-
-def pytest_asyncio_loop_factories(
-    config: pytest.Config, item: pytest.Item
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    if item.get_closest_marker("virtual_time"):
-        return {"virtual": VirtualTimeLoop}
-    return {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture(autouse=True)
